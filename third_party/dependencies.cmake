@@ -9,4 +9,3 @@ find_package(spdlog 1.10 REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET GLOBAL re2)
-find_package(simdjson 3.0 QUIET) # optional: without it, queries of records take longer

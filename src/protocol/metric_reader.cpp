@@ -1,350 +1,316 @@
 #include "protocol/metric_reader.hpp"
 
 #include "protocol/record_lines.hpp"
-#include "protocol/words.hpp"
+#include "protocol/usage.hpp"
 #include "text/text.hpp"
 
-#ifdef AUTOEXEC_HAS_SIMDJSON
-#include <simdjson.h>
-#endif
-
-#include <array>
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
-#include <string>
+#include <system_error>
 #include <utility>
-#include <vector>
 
 namespace autoexec::protocol {
 namespace {
 
-#ifdef AUTOEXEC_HAS_SIMDJSON
-
-using simdjson::dom::element;
-using std::chrono::microseconds;
-
-constexpr std::int64_t max_usage_count = std::int64_t{1} << 53;
-constexpr double max_usage_number = 1e9;  // of dollars and of seconds
-
-// Each reads one member, and returns false where `parse_metric` has to decide: for another type, a
-// value out of range, a spelling of older versions.
-
-bool read_text(const element& value, std::string_view& out)
+// Whether a text has control characters or bytes outside ASCII.
+bool has_unusual_bytes(std::string_view text)
 {
-    return value.is_null() || value.get_string().get(out) == simdjson::SUCCESS;
+    const auto is_unusual = [](char c) { return static_cast<signed char>(c) < ' '; };
+    // Of a fixed number of bytes at a time, compilers look at many at once.
+    constexpr std::size_t block = 64;
+    const auto any_in_block = [&](const char* bytes) {
+        unsigned found = 0;
+        for (std::size_t i = 0; i < block; ++i) found |= is_unusual(bytes[i]) ? 1U : 0U;
+        return found != 0;
+    };
+    if (text.size() < block) return std::any_of(text.begin(), text.end(), is_unusual);
+    for (std::size_t at = 0; at + block < text.size(); at += block)
+        if (any_in_block(text.data() + at)) return true;
+    return any_in_block(text.data() + text.size() - block);
 }
 
-bool read_text(const element& value, std::optional<std::string_view>& out)
-{
-    if (value.is_null()) return true;
-    return value.get_string().get(out.emplace()) == simdjson::SUCCESS;
-}
-
-bool read_number(const element& value, double& out)
-{
-    return value.is_number() && value.get_double().get(out) == simdjson::SUCCESS;
-}
-
-template <class Number>
-bool read_whole(const element& value, Number& out, std::int64_t max)
-{
-    std::int64_t number = 0;
-    if (!value.is_int64() || value.get_int64().get(number) != simdjson::SUCCESS) return false;
-    out = static_cast<Number>(number);
-    return number >= 0 && number <= max;
-}
-
-bool read_amount(const element& value, double& out)
-{
-    return read_number(value, out) && out >= 0 && out <= max_usage_number;
-}
-
-bool read_time(const element& value, std::optional<std::chrono::system_clock::time_point>& out)
-{
-    std::string_view text;
-    if (value.get_string().get(text) != simdjson::SUCCESS) return false;
-    out = text::parse_iso(text);
-    return true;
-}
-
-template <class Enum>
-bool read_word(const element& value, Enum& out)
-{
-    std::string_view text;
-    if (value.get_string().get(text) != simdjson::SUCCESS) return false;
-    const auto word = parse_word<Enum>(text);
-    if (word) out = *word;
-    return word.has_value();
-}
-
-/// What a line is read into.
-struct MetricTarget {
-    MetricLine line;
-    Usage usage;
-};
-
-struct MetricMember {
-    std::string_view key;
-    bool (*read)(const element& value, MetricTarget& into);
-};
-
-template <auto Member>
-bool usage_count(const element& value, MetricTarget& into)
-{
-    return read_whole(value, (into.usage.*Member).emplace(), max_usage_count);
-}
-
-constexpr std::array<MetricMember, 11> usage_members{{
-    {"input_tokens", usage_count<&Usage::input_tokens>},
-    {"output_tokens", usage_count<&Usage::output_tokens>},
-    {"cache_read_tokens", usage_count<&Usage::cache_read_tokens>},
-    {"cache_write_tokens", usage_count<&Usage::cache_write_tokens>},
-    {"reasoning_tokens", usage_count<&Usage::reasoning_tokens>},
-    {"cost_usd",
-     [](const element& v, MetricTarget& t) { return read_amount(v, t.usage.cost_usd.emplace()); }},
-    {"model", [](const element& v, MetricTarget& t) { return read_text(v, t.line.model); }},
-    {"cpu_seconds",
-     [](const element& v, MetricTarget& t) {
-         double seconds = 0;
-         if (!read_amount(v, seconds)) return false;
-         t.usage.cpu =
-             std::chrono::duration_cast<microseconds>(std::chrono::duration<double>(seconds));
-         return true;
-     }},
-    {"peak_memory_kib", usage_count<&Usage::peak_memory_kib>},
-    {"of_session",
-     [](const element& v, MetricTarget& t) {
-         return v.get_bool().get(t.usage.of_session) == simdjson::SUCCESS;
-     }},
-    {"cost_of_session",
-     [](const element& v, MetricTarget& t) {
-         return v.get_bool().get(t.usage.cost_of_session) == simdjson::SUCCESS;
-     }},
-}};
-
-// All but the model and the two flags.
-constexpr std::uint32_t usage_amounts = 0x1ff & ~(1U << 6);
-
-// Members are expected in the order of the table, in which they are written. A key that is unknown,
-// or there twice, is left to `parse_metric`.
-template <std::size_t N>
-bool read_members(const simdjson::dom::object& object, const std::array<MetricMember, N>& members,
-                  MetricTarget& into, std::uint32_t& seen)
-{
-    static_assert(N <= 32);
-    std::size_t next = 0;
-    for (const auto& [key, value] : object) {
-        std::size_t i = 0;
-        while (i < N && members[(next + i) % N].key != key) ++i;
-        if (i == N) return false;
-        const auto found = (next + i) % N;
-        const auto bit = std::uint32_t{1} << found;
-        if ((seen & bit) != 0 || !members[found].read(value, into)) return false;
-        seen |= bit;
-        next = found + 1;
-    }
-    return true;
-}
-
-bool read_usage(const element& value, MetricTarget& into)
-{
-    if (value.is_null()) return true;
-    simdjson::dom::object object;
-    if (value.get_object().get(object) != simdjson::SUCCESS) return false;
-    std::uint32_t seen = 0;
-    if (!read_members(object, usage_members, into, seen)) return false;
-    if ((seen & usage_amounts) != 0 || !into.line.model.empty()) into.line.usage = &into.usage;
-    return true;
-}
-
-constexpr std::array<MetricMember, 20> metric_members{{
-    {"execution_id",
-     [](const element& v, MetricTarget& t) {
-         return v.get_string().get(t.line.execution_id) == simdjson::SUCCESS;
-     }},
-    {"workflow_id",
-     [](const element& v, MetricTarget& t) { return read_text(v, t.line.workflow_id); }},
-    {"step_id", [](const element& v, MetricTarget& t) { return read_text(v, t.line.step_id); }},
-    {"command",
-     [](const element& v, MetricTarget& t) {
-         return v.get_string().get(t.line.command) == simdjson::SUCCESS;
-     }},
-    {"status", [](const element& v, MetricTarget& t) { return read_word(v, t.line.status); }},
-    {"duration_ms",
-     [](const element& v, MetricTarget& t) { return read_number(v, t.line.duration_ms); }},
-    {"started_at",
-     [](const element& v, MetricTarget& t) { return read_time(v, t.line.started_at); }},
-    {"retry_count",
-     [](const element& v, MetricTarget& t) {
-         return read_whole(v, t.line.retry_count, std::numeric_limits<int>::max());
-     }},
-    {"completed_at",
-     [](const element& v, MetricTarget& t) {
-         return v.is_null() || read_time(v, t.line.completed_at);
-     }},
-    {"error_message",
-     [](const element& v, MetricTarget& t) { return read_text(v, t.line.error_message); }},
-    {"attempt_id",
-     [](const element& v, MetricTarget& t) { return read_text(v, t.line.attempt_id); }},
-    {"error_code",
-     [](const element& v, MetricTarget& t) { return read_text(v, t.line.error_code); }},
-    {"agent", [](const element& v, MetricTarget& t) { return read_text(v, t.line.agent); }},
-    {"agent_id", [](const element& v, MetricTarget& t) { return read_text(v, t.line.agent_id); }},
-    {"worktree", [](const element& v, MetricTarget& t) { return read_text(v, t.line.worktree); }},
-    {"host", [](const element& v, MetricTarget& t) { return read_text(v, t.line.host); }},
-    {"session", [](const element& v, MetricTarget& t) { return read_text(v, t.line.session); }},
-    {"usage", read_usage},
-    {"queued_ms",
-     [](const element& v, MetricTarget& t) { return read_number(v, t.line.queued_ms); }},
-    {"verified",
-     [](const element& v, MetricTarget& t) {
-         return v.is_null() || read_word(v, t.line.verified.emplace());
-     }},
-}};
-// execution_id, command, status, duration_ms, started_at
-constexpr std::uint32_t required_members = 1U << 0 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6;
-
-// simdjson accepts half a surrogate pair in some places.
-bool may_have_surrogates(std::string_view line)
-{
-    if (std::memchr(line.data(), '\\', line.size()) == nullptr) return false;
-    return line.find("\\ud") != line.npos || line.find("\\uD") != line.npos;
-}
-
-/// Returns false if it cannot decide.
-class FastMetricReader {
+/// Reads an object as `text::JsonLine` writes it: in ASCII, with one space after a colon or a
+/// comma. Its members are read one after the other, by those who know their order. What returns
+/// false has found something else; then the rest cannot be read.
+class LineScanner {
 public:
-    bool read(std::string_view line)
+    /// `unescaped` receives the texts that have escapes.
+    LineScanner(std::string_view line, std::string& unescaped)
+        : line_(line), first_escape_(line.find('\\')), unescaped_(unescaped)
     {
-        target_ = {};
-        if (may_have_surrogates(line)) return false;
-        if (buffer_.size() < line.size() + simdjson::SIMDJSON_PADDING)
-            buffer_.resize(2 * line.size() + simdjson::SIMDJSON_PADDING);
-        std::memcpy(buffer_.data(), line.data(), line.size());
-        simdjson::dom::object object;
-        const bool is_copied = false;  // it is padded already
-        if (parser_.parse(buffer_.data(), line.size(), is_copied).get_object().get(object) !=
-            simdjson::SUCCESS)
-            return false;
-        std::uint32_t seen = 0;
-        return read_members(object, metric_members, target_, seen) &&
-               (seen & required_members) == required_members;
+        unescaped_.clear();
+        unescaped_.reserve(line.size());  // so that it never moves
     }
 
-    [[nodiscard]] const MetricLine& line() const noexcept { return target_.line; }
+    bool open()
+    {
+        is_first_ = skip("{");
+        return is_first_;
+    }
+    bool close()
+    {
+        is_first_ = false;
+        return skip("}");
+    }
+    /// True if the object and the line end here.
+    [[nodiscard]] bool ends() const { return rest() == "}"; }
+
+    /// False: the next member is another one, and can still be read.
+    template <std::size_t Size>
+    bool key(const char (&name)[Size])
+    {
+        const auto begin = at_;
+        if ((is_first_ || skip(", ")) && skip("\"") && skip(name) && skip("\": ")) {
+            is_first_ = false;
+            return true;
+        }
+        at_ = begin;
+        return false;
+    }
+
+    bool null() { return skip("null"); }
+
+    bool text(std::string_view& out)
+    {
+        if (!skip("\"")) return false;
+        const auto quote = line_.find('"', at_);
+        if (quote >= first_escape_) return escaped_text(out);
+        out = line_.substr(at_, quote - at_);
+        at_ = quote + 1;
+        return true;
+    }
+    /// null is an empty text.
+    bool text_or_null(std::string_view& out) { return null() || text(out); }
+
+    /// Without an exponent.
+    bool number(double& out)
+    {
+        const auto whole = count_digits(at_);
+        const auto fraction = line_.substr(at_ + whole).starts_with('.')
+                                  ? count_digits(at_ + whole + 1)
+                                  : std::size_t{0};
+        if (fraction == 0 || !is_whole(whole)) return false;
+        const auto* const begin = line_.data() + at_;
+        at_ += whole + 1 + fraction;
+        return std::from_chars(begin, line_.data() + at_, out).ec == std::errc{};
+    }
+
+    template <class Number>
+    bool whole(Number& out, std::int64_t max)
+    {
+        const auto digits = count_digits(at_);
+        if (!is_whole(digits)) return false;
+        std::int64_t value = 0;
+        const auto* const begin = line_.data() + at_;
+        at_ += digits;
+        const auto ec = std::from_chars(begin, line_.data() + at_, value).ec;
+        out = static_cast<Number>(value);
+        return ec == std::errc{} && value <= max;
+    }
+
+    bool truth(bool& out)
+    {
+        out = skip("true");
+        return out || skip("false");
+    }
 
 private:
-    simdjson::dom::parser parser_;
-    std::vector<char> buffer_;
-    MetricTarget target_;
-};
+    [[nodiscard]] std::string_view rest() const { return line_.substr(at_); }
 
-#else
-
-class FastMetricReader {
-public:
-    static bool read(std::string_view) { return false; }
-    static const MetricLine& line()
+    // A template, so that the size is known to the compiler: most of the time is spent here.
+    template <std::size_t Size>
+    bool skip(const char (&expected)[Size])
     {
-        static const MetricLine none;
-        return none;
+        if (!rest().starts_with(std::string_view(expected, Size - 1))) return false;
+        at_ += Size - 1;
+        return true;
     }
+
+    [[nodiscard]] std::size_t count_digits(std::size_t at) const
+    {
+        const auto begin = at;
+        while (at < line_.size() && line_[at] >= '0' && line_[at] <= '9') ++at;
+        return at - begin;
+    }
+    /// JSON has no leading zeros.
+    [[nodiscard]] bool is_whole(std::size_t digits) const
+    {
+        return digits == 1 || (digits > 1 && line_[at_] != '0');
+    }
+
+    // After the opening quote.
+    bool escaped_text(std::string_view& out)
+    {
+        const auto begin = unescaped_.size();
+        auto quote = line_.find('"', at_);
+        for (auto escape = line_.find('\\', at_); escape < quote; escape = line_.find('\\', at_)) {
+            unescaped_.append(line_, at_, escape - at_);
+            at_ = escape + 1;
+            if (!unescape()) return false;
+            if (quote < at_) quote = line_.find('"', at_);
+        }
+        if (quote == line_.npos) return false;
+        unescaped_.append(line_, at_, quote - at_);
+        out = std::string_view(unescaped_).substr(begin);
+        at_ = quote + 1;
+        return true;
+    }
+
+    // What follows a backslash.
+    bool unescape()
+    {
+        static constexpr std::string_view names = "\"\\/bfnrt";
+        static constexpr std::string_view values = "\"\\/\b\f\n\r\t";
+        if (skip("u")) return unescape_code_point();
+        const auto found = at_ < line_.size() ? names.find(line_[at_]) : names.npos;
+        if (found == names.npos) return false;
+        unescaped_ += values[found];
+        ++at_;
+        return true;
+    }
+    bool unescape_code_point()
+    {
+        const auto first = code_unit();
+        if (!first) return false;
+        if (*first < 0xD800 || *first > 0xDFFF) return text::append_utf8(unescaped_, *first), true;
+        if (*first > 0xDBFF || !skip("\\u")) return false;
+        const auto second = code_unit();
+        if (!second || *second < 0xDC00 || *second > 0xDFFF) return false;
+        text::append_utf8(unescaped_, 0x10000 + ((*first - 0xD800) << 10) + (*second - 0xDC00));
+        return true;
+    }
+    std::optional<char32_t> code_unit()
+    {
+        std::uint32_t unit = 0;
+        const auto digits = line_.substr(at_, 4);
+        const auto* const end = digits.data() + digits.size();
+        const auto [stop, ec] = std::from_chars(digits.data(), end, unit, 16);
+        if (digits.size() < 4 || ec != std::errc{} || stop != end) return std::nullopt;
+        at_ += 4;
+        return unit;
+    }
+
+    std::string_view line_;
+    std::size_t at_ = 0;
+    bool is_first_ = false;  // of an object's members
+    std::size_t first_escape_;
+    std::string& unescaped_;
 };
 
-#endif
+bool scan_usage(LineScanner& scanner, MetricLine& line, Usage& usage)
+{
+    const auto count = [&scanner](const auto& key, std::optional<std::int64_t>& out) {
+        return !scanner.key(key) || scanner.whole(out.emplace(), max_usage_count);
+    };
+    const auto amount = [&scanner](const auto& key, std::optional<double>& out) {
+        return !scanner.key(key) || (scanner.number(out.emplace()) && *out <= max_usage_amount);
+    };
+    const auto flag = [&scanner](const auto& key, bool& out) {
+        return !scanner.key(key) || scanner.truth(out);
+    };
+    std::optional<double> cpu;
+    const bool has_amounts =
+        scanner.open() && count("input_tokens", usage.input_tokens) &&
+        count("output_tokens", usage.output_tokens) &&
+        count("cache_read_tokens", usage.cache_read_tokens) &&
+        count("cache_write_tokens", usage.cache_write_tokens) &&
+        count("reasoning_tokens", usage.reasoning_tokens) && amount("cost_usd", usage.cost_usd) &&
+        (!scanner.key("model") || scanner.text(line.model)) && amount("cpu_seconds", cpu) &&
+        count("peak_memory_kib", usage.peak_memory_kib);
+    if (!has_amounts) return false;
+    if (cpu) usage.cpu = cpu_time_of(*cpu);
+    // Flags alone are no usage.
+    if (!usage.empty() || !line.model.empty()) line.usage = &usage;
+    return flag("of_session", usage.of_session) && flag("cost_of_session", usage.cost_of_session) &&
+           scanner.close();
+}
 
-/// A view of `metric`.
+bool scan_status(LineScanner& scanner, ExecutionStatus& out)
+{
+    std::string_view word;
+    if (!scanner.text(word)) return false;
+    const auto status = parse_status(word);
+    if (status) out = *status;
+    return status.has_value();
+}
+
+bool scan_execution(LineScanner& scanner, MetricLine& line)
+{
+    std::string_view started_at;
+    return scanner.open() && scanner.key("execution_id") && scanner.text(line.execution_id) &&
+           scanner.key("workflow_id") && scanner.text_or_null(line.workflow_id) &&
+           scanner.key("step_id") && scanner.text_or_null(line.step_id) && scanner.key("command") &&
+           scanner.text(line.command) && scanner.key("status") &&
+           scan_status(scanner, line.status) && scanner.key("duration_ms") &&
+           scanner.number(line.duration_ms) && scanner.key("started_at") &&
+           scanner.text(started_at) && scanner.key("retry_count") &&
+           scanner.whole(line.retry_count, std::numeric_limits<int>::max()) &&
+           scanner.key("completed_at") && scanner.text_or_null(line.completion_text) &&
+           scanner.key("error_message") && scanner.text_or_null(line.error_message);
+}
+
+bool scan_attempt(LineScanner& scanner, MetricLine& line, Usage& usage)
+{
+    const auto pass_over = [&scanner](const auto& key) {
+        std::string_view text;
+        return scanner.key(key) && scanner.text_or_null(text);
+    };
+    return scanner.key("attempt_id") && scanner.text_or_null(line.attempt_id) &&
+           pass_over("error_code") && scanner.key("agent") && scanner.text_or_null(line.agent) &&
+           pass_over("agent_id") && scanner.key("worktree") &&
+           scanner.text_or_null(line.worktree) && pass_over("host") && pass_over("session") &&
+           scanner.key("usage") && (scanner.null() || scan_usage(scanner, line, usage)) &&
+           scanner.key("queued_ms") && scanner.number(line.queued_ms) && pass_over("verified") &&
+           scanner.ends();
+}
+
 MetricLine line_of(const ExecutionMetric& metric, const std::string& worktree)
 {
-    const auto text = [](const std::optional<std::string>& value) {
-        return value ? std::optional<std::string_view>(*value) : std::nullopt;
-    };
     MetricLine line;
     line.execution_id = metric.execution_id;
+    if (metric.workflow_id) line.workflow_id = *metric.workflow_id;
+    if (metric.step_id) line.step_id = *metric.step_id;
     line.command = metric.command;
-    line.workflow_id = text(metric.workflow_id);
-    line.step_id = text(metric.step_id);
-    line.error_message = text(metric.error_message);
     line.status = metric.status;
     line.duration_ms = metric.duration.count();
-    line.queued_ms = metric.queued.count();
-    line.verified = metric.verified;
     line.retry_count = metric.retry_count;
-    line.started_at = metric.started_at;
-    line.completed_at = metric.completed_at;
+    line.completion = metric.completed_at;
+    if (metric.error_message) line.error_message = *metric.error_message;
     line.attempt_id = metric.attempt_id;
-    line.error_code = metric.error_code;
     line.agent = metric.agent;
-    line.agent_id = metric.agent_id;
     line.worktree = worktree;
-    line.host = metric.host;
-    line.session = metric.session;
     if (metric.usage) {
-        line.model = metric.usage->model;
         line.usage = &*metric.usage;
+        line.model = metric.usage->model;
     }
-    line.whole = &metric;
+    line.queued_ms = metric.queued.count();
     return line;
 }
 
 }  // namespace
 
-struct MetricReader::Impl {
-    FastMetricReader fast;
-    // Of the last line that only `parse_metric` could read.
-    ExecutionMetric metric;
-    std::string worktree;
-    MetricLine line;
-};
-
-MetricReader::MetricReader() : impl_(std::make_unique<Impl>()) {}
-MetricReader::~MetricReader() = default;
-MetricReader::MetricReader(MetricReader&&) noexcept = default;
-MetricReader& MetricReader::operator=(MetricReader&&) noexcept = default;
+std::optional<std::chrono::system_clock::time_point> MetricLine::completed_at() const
+{
+    return completion_text.empty() ? completion : text::parse_iso(completion_text);
+}
 
 const MetricLine* MetricReader::read(std::string_view line)
 {
-    if (impl_->fast.read(line)) return &impl_->fast.line();
+    line_ = {};
+    usage_ = {};
+    LineScanner scanner(line, unescaped_);
+    if (!has_unusual_bytes(line) && scan_execution(scanner, line_) &&
+        (scanner.ends() || scan_attempt(scanner, line_, usage_)))
+        return &line_;
     auto metric = parse_metric(line);
     if (!metric) return nullptr;
-    impl_->metric = *std::move(metric);
-    impl_->worktree = impl_->metric.worktree.string();
-    impl_->line = line_of(impl_->metric, impl_->worktree);
-    return &impl_->line;
-}
-
-ExecutionMetric to_metric(const MetricLine& line)
-{
-    if (line.whole != nullptr) return *line.whole;
-    const auto text = [](const std::optional<std::string_view>& value) {
-        return value ? std::optional<std::string>(*value) : std::nullopt;
-    };
-    ExecutionMetric metric;
-    metric.execution_id = line.execution_id;
-    metric.command = line.command;
-    metric.workflow_id = text(line.workflow_id);
-    metric.step_id = text(line.step_id);
-    metric.error_message = text(line.error_message);
-    metric.status = line.status;
-    metric.duration = std::chrono::duration<double, std::milli>(line.duration_ms);
-    metric.queued = std::chrono::duration<double, std::milli>(line.queued_ms);
-    metric.retry_count = line.retry_count;
-    metric.started_at = line.started_at;
-    metric.completed_at = line.completed_at;
-    metric.attempt_id = line.attempt_id;
-    metric.error_code = line.error_code;
-    metric.agent = line.agent;
-    metric.agent_id = line.agent_id;
-    metric.worktree = line.worktree;
-    metric.host = line.host;
-    metric.session = line.session;
-    metric.verified = line.verified;
-    if (line.usage != nullptr) {
-        metric.usage = *line.usage;
-        metric.usage->model = line.model;
-    }
-    return metric;
+    metric_ = *std::move(metric);
+    worktree_ = metric_.worktree.string();
+    line_ = line_of(metric_, worktree_);
+    return &line_;
 }
 
 }  // namespace autoexec::protocol

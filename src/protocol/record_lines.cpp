@@ -73,13 +73,6 @@ std::optional<std::string> error_message(const text::Fields& top)
                                           : top.object("error_message").string("message");
 }
 
-// The original says `success`.
-std::optional<ExecutionStatus> read_status(const std::optional<std::string>& word)
-{
-    if (word == "success") return ExecutionStatus::completed;
-    return parse_word<ExecutionStatus>(word.value_or(""));
-}
-
 void put_audit(text::JsonLine& line, const Correlation& ids,
                std::chrono::system_clock::time_point time, std::string_view type,
                std::optional<std::string_view> command, std::optional<std::string_view> status,
@@ -142,6 +135,12 @@ MetricLines format_lines(const ExecutionMetric& metric)
     return {std::move(execution), std::move(line).object()};
 }
 
+std::optional<ExecutionStatus> parse_status(std::string_view word)
+{
+    if (word == "success") return ExecutionStatus::completed;
+    return parse_word<ExecutionStatus>(word);
+}
+
 std::optional<ExecutionMetric> parse_metric(std::string_view line)
 {
     auto json = text::read_json_object(line);
@@ -150,7 +149,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     const text::Fields top(&json.object, complaints);
     auto execution_id = top.string("execution_id");
     auto command = top.string("command");
-    const auto status = read_status(top.string("status"));
+    const auto status = parse_status(top.string("status").value_or(""));
     const auto duration = top.number("duration_ms");
     const bool has_start = top.is_string("started_at");
     if (!execution_id || !command || !status || !duration || !has_start) return std::nullopt;

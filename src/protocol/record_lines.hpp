@@ -26,8 +26,11 @@ struct MetricLines {
 };
 MetricLines format_lines(const ExecutionMetric& metric);
 
-/// Reads both kinds. Unknown keys are ignored; `success` is read as `completed`. Returns nullopt if
-/// a required key is missing or has the wrong type.
+/// The word in a metric line. `success`, the original's word, is read as `completed`.
+std::optional<ExecutionStatus> parse_status(std::string_view word);
+
+/// Reads both kinds. Unknown keys are ignored. Returns nullopt if a required key is missing or has
+/// the wrong type.
 std::optional<ExecutionMetric> parse_metric(std::string_view line);
 
 /// One line, without the newline: `YYYY-MM-DD HH:MM:SS | INFO | {json}`, prefix in local time.

@@ -14,10 +14,6 @@ namespace {
 
 using std::chrono::microseconds;
 
-constexpr auto max_count = std::int64_t{1} << 53;  // what any reader of JSON keeps exactly
-constexpr double max_cost = 1e9;
-constexpr double max_cpu_seconds = 1e9;
-
 struct UsageCount {
     std::string_view key;
     std::optional<std::int64_t> Usage::*member;
@@ -34,14 +30,16 @@ constexpr std::array<UsageCount, 5> usage_counts{{
 
 std::int64_t bounded_sum(std::int64_t a, std::int64_t b)
 {
-    const auto bounded = [](std::int64_t n) { return std::clamp<std::int64_t>(n, 0, max_count); };
+    const auto bounded = [](std::int64_t n) {
+        return std::clamp<std::int64_t>(n, 0, max_usage_count);
+    };
     return bounded(bounded(a) + bounded(b));
 }
 
 // A comparison with what is not a number is false.
 double bounded_sum(double a, double b)
 {
-    const auto bounded = [](double x) { return x > 0 ? std::min(x, max_cost) : 0; };
+    const auto bounded = [](double x) { return x > 0 ? std::min(x, max_usage_amount) : 0; };
     return bounded(bounded(a) + bounded(b));
 }
 
@@ -101,17 +99,23 @@ void put_usage(text::JsonLine& line, std::string_view key, const std::optional<U
     line.close();
 }
 
+microseconds cpu_time_of(double seconds)
+{
+    return std::chrono::duration_cast<microseconds>(std::chrono::duration<double>(seconds));
+}
+
 std::optional<Usage> parse_usage(const text::Fields& fields)
 {
     Usage usage;
     for (const auto& count : usage_counts)
-        usage.*count.member = fields.integer(count.key, 0, max_count);
-    if (const auto cost = fields.number("cost_usd"); cost && *cost >= 0 && *cost <= max_cost)
+        usage.*count.member = fields.integer(count.key, 0, max_usage_count);
+    if (const auto cost = fields.number("cost_usd");
+        cost && *cost >= 0 && *cost <= max_usage_amount)
         usage.cost_usd = cost;
     usage.model = fields.string("model").value_or("");
-    if (const auto cpu = fields.number("cpu_seconds"); cpu && *cpu >= 0 && *cpu <= max_cpu_seconds)
-        usage.cpu = std::chrono::duration_cast<microseconds>(std::chrono::duration<double>(*cpu));
-    usage.peak_memory_kib = fields.integer("peak_memory_kib", 0, max_count);
+    if (const auto cpu = fields.number("cpu_seconds"); cpu && *cpu >= 0 && *cpu <= max_usage_amount)
+        usage.cpu = cpu_time_of(*cpu);
+    usage.peak_memory_kib = fields.integer("peak_memory_kib", 0, max_usage_count);
     if (usage.empty()) return std::nullopt;
     usage.of_session = fields.boolean("of_session").value_or(false);
     usage.cost_of_session = fields.boolean("cost_of_session").value_or(false);

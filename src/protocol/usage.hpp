@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,6 +22,13 @@ namespace autoexec::protocol {
 
 /// Only what is known.
 boost::json::object format_usage(const Usage& usage);
+
+/// What a number of tokens, and one of dollars or seconds, may be.
+inline constexpr auto max_usage_count = std::int64_t{1}
+                                        << 53;  // what any reader of JSON keeps exactly
+inline constexpr double max_usage_amount = 1e9;
+
+std::chrono::microseconds cpu_time_of(double seconds);
 
 /// Members that are not valid are left out; nullopt: none is valid.
 std::optional<Usage> parse_usage(const text::Fields& fields);

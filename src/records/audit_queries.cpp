@@ -1,13 +1,13 @@
 #include "protocol/record_lines.hpp"
+#include "records/audit_logs.hpp"
 #include "records/queries.hpp"
 #include "records/read_lines.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
-#include <sys/stat.h>
-
-#include <set>
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace autoexec::records {
 namespace {
@@ -42,21 +42,35 @@ bool matches(const json::object& event, const AuditFilter& filter)
            is_equal(event, "worktree", filter.worktree) && is_in_time(event, filter);
 }
 
-/// A text as the log has it within a string.
-std::string escaped(const std::optional<std::string>& text)
-{
-    const auto quoted = text::dump_line(json::value(text::valid_utf8(text.value_or(""))));
-    return quoted.substr(1, quoted.size() - 2);
-}
+/// Rules out lines, one or many. Much cheaper than parsing them.
+class AuditHints {
+public:
+    explicit AuditHints(const AuditFilter& filter)
+    {
+        for (const auto* text : {&filter.execution_id, &filter.attempt_id, &filter.workflow_id,
+                                 &filter.step_id, &filter.event_type, &filter.worktree})
+            hints_.add(*text);
+        if (!is_any(filter.text)) texts_ = {*filter.text, escaped(*filter.text)};
+    }
 
-bool may_match(std::string_view line, const AuditFilter& filter, std::string_view escaped_text)
-{
-    for (const auto* text : {&filter.execution_id, &filter.attempt_id, &filter.workflow_id,
-                             &filter.step_id, &filter.event_type, &filter.worktree})
-        if (!may_hold(line, *text)) return false;
-    return is_any(filter.text) || line.find(escaped_text) != line.npos ||
-           line.find(*filter.text) != line.npos;
-}
+    [[nodiscard]] bool may_be_in(std::string_view lines) const
+    {
+        const auto holds = [lines](const auto& text) { return contains(lines, text); };
+        return hints_.may_be_in(lines) &&
+               (texts_.empty() || std::any_of(texts_.begin(), texts_.end(), holds));
+    }
+
+private:
+    /// As the log has it within a string.
+    static std::string escaped(std::string_view text)
+    {
+        const auto quoted = text::dump_line(json::value(text::valid_utf8(text)));
+        return quoted.substr(1, quoted.size() - 2);
+    }
+
+    StringHints hints_;
+    std::vector<std::string> texts_;  // a line has one of them
+};
 
 /// `<inode>:<offset>`: lines of that log before the offset, then older logs. A rotation changes
 /// names, not inodes.
@@ -76,49 +90,26 @@ struct AuditCursor {
 
 }  // namespace
 
-// A concurrent rotation renames a file to a name that is opened later, so none is missed; the inode
-// identifies files opened twice.
-std::vector<OpenLog> open_audit_logs(const Folder& location, const ReportUnreadable& report)
-{
-    std::vector<OpenLog> logs;
-    error_code ec;
-    const auto folder = location.open(ec);
-    if (!is_usable(location.path(), ec, report)) return logs;
-    std::set<std::pair<dev_t, ino_t>> known;
-    auto numbers = log_numbers(folder.get(), audit_log_name);
-    int last_found = 0;
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-        const auto name = log_name(audit_log_name, numbers[i]);
-        auto log = Folder::open_log(folder.get(), name, ec);
-        struct stat st {};
-        if (is_usable(location.path() / name, ec, report) && ::fstat(log.get(), &st) == 0 &&
-            known.emplace(st.st_dev, st.st_ino).second)
-            logs.push_back({name, std::move(log)});
-        if (!ec) last_found = numbers[i];
-        // Rotations meanwhile make further names, and a gap while one renames.
-        if (i + 1 == numbers.size() && numbers[i] < last_found + 2 && numbers[i] < max_log_number)
-            numbers.push_back(numbers[i] + 1);
-    }
-    return logs;
-}
-
 AuditPage read_audit(const Folder& folder, const AuditFilter& filter,
                      const ReportUnreadable& report)
 {
     AuditPage page;
     const AuditCursor cursor(filter.cursor);
-    const auto escaped_text = escaped(filter.text);
+    const AuditHints hints(filter);
+    const auto may_hold = [&hints](std::string_view lines) { return hints.may_be_in(lines); };
     bool is_reached = filter.cursor.empty();
     page.cursor_is_lost = !is_reached;
-    for (auto& log : open_audit_logs(folder, report)) {
-        const auto inode = inode_of(log.file.get());
+    AuditLogs logs(folder, report);
+    while (auto log = logs.next()) {
+        const auto inode = inode_of(log->file.get());
         const bool ends_at_cursor = !is_reached && cursor.is_in(inode);
         is_reached |= ends_at_cursor;
         if (!is_reached) continue;
         page.cursor_is_lost = false;
-        ReverseLines lines(std::move(log.file), ends_at_cursor ? cursor.offset : std::nullopt);
+        ReverseLines lines(std::move(log->file), ends_at_cursor ? cursor.offset : std::nullopt,
+                           may_hold);
         while (const auto line = lines.next()) {
-            if (!may_match(*line, filter, escaped_text)) continue;
+            if (!hints.may_be_in(*line)) continue;
             auto event = protocol::parse_audit(*line);
             page.skipped_lines += event ? 0 : 1;
             if (!event || !matches(*event, filter)) continue;

@@ -2,7 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "protocol/record_lines.hpp"
-#include "records/queries.hpp"
+#include "records/audit_logs.hpp"
 #include "records/read_lines.hpp"
 
 #include <fcntl.h>
@@ -214,9 +214,10 @@ AuditVerification verify_audit(const Folder& folder, const AuditChain& chain)
     const auto report = [&verifier](const std::filesystem::path& path, error_code ec) {
         verifier.add_unreadable(path, ec);
     };
-    for (auto& log : open_audit_logs(folder, report)) {
-        verifier.begin_file(folder.path() / log.name);
-        ReverseLines lines(std::move(log.file));
+    AuditLogs logs(folder, report);
+    while (auto log = logs.next()) {
+        verifier.begin_file(folder.path() / log->name);
+        ReverseLines lines(std::move(log->file));
         while (const auto line = lines.next()) verifier.add(*line);
         verifier.add_unread(lines.skipped());
     }

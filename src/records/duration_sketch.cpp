@@ -27,6 +27,13 @@ void DurationSketch::add(double value)
     ++buckets_[static_cast<int>(std::ceil(std::log(std::min(value, max_value)) / log_ratio))];
 }
 
+void DurationSketch::add(const DurationSketch& more)
+{
+    for (const auto& [bucket, count] : more.buckets_) buckets_[bucket] += count;
+    zeros_ += more.zeros_;
+    count_ += more.count_;
+}
+
 double DurationSketch::quantile(double q) const
 {
     if (count_ == 0) return 0;

@@ -14,6 +14,9 @@ public:
     /// What is not a positive number counts as zero.
     void add(double value);
 
+    /// All numbers of another one.
+    void add(const DurationSketch& more);
+
     /// `q` from 0 to 1; zero if nothing was added.
     [[nodiscard]] double quantile(double q) const;
 

@@ -53,7 +53,7 @@ std::vector<DayFile> day_files_newest_first(int folder)
     return found;
 }
 
-/// What a scan of the metrics gives: the line, and where it is.
+/// A line, and where it is.
 struct FoundLine {
     std::string_view text;
     const DayFile& file;
@@ -109,56 +109,31 @@ struct Days {
     bool is_reached = false;
 };
 
-// Calls `take` for each line, newest first, until it returns false. Returns the number of lines
-// that were too long.
-std::uint64_t scan(const Folder& location, Days& days, const ReportUnreadable& report,
-                   const std::function<bool(const FoundLine& line)>& take)
-{
-    std::uint64_t skipped = 0;
-    error_code ec;
-    const auto folder = location.open(ec);
-    if (!is_usable(location.path(), ec, report)) return skipped;
-    for (const auto& day : day_files_newest_first(folder.get())) {
-        std::optional<std::uint64_t> end;
-        if (!days.end_of(day, end) || !days.has(day)) continue;
-        auto file = Folder::open_log(folder.get(), day.name, ec);
-        if (!is_usable(location.path() / day.name, ec, report)) continue;
-        ReverseLines lines(std::move(file), end);
-        while (const auto line = lines.next())
-            if (!take({*line, day, lines.offset()})) return skipped;
-        skipped += lines.skipped();
-    }
-    return skipped;
-}
-
 /// Whether metric lines match a filter.
 class MetricMatcher {
 public:
     explicit MetricMatcher(const MetricsFilter& filter) : filter_(filter)
     {
-        if (filter.status) status_ = to_string(*filter.status);
-        // The original's word.
-        if (filter.status == ExecutionStatus::completed) status_.reset();
+        for (const auto* text : {&filter.execution_id, &filter.attempt_id, &filter.workflow_id,
+                                 &filter.step_id, &filter.agent, &filter.worktree})
+            hints_.add(*text);
+        for (const auto* text : {&filter.workflow, &filter.text})
+            hints_.add(*text, StringHint::Kind::part);
+        // The original has another word for that.
+        if (filter.status && filter.status != ExecutionStatus::completed)
+            hints_.add(std::string(to_string(*filter.status)));
     }
 
-    /// False: it cannot match. Much cheaper than parsing.
-    [[nodiscard]] bool may_match(std::string_view line) const
-    {
-        for (const auto* text :
-             {&filter_.execution_id, &filter_.attempt_id, &filter_.workflow_id, &filter_.workflow,
-              &filter_.step_id, &filter_.agent, &status_, &filter_.worktree, &filter_.text})
-            if (!may_hold(line, *text)) return false;
-        return true;
-    }
+    /// False: none of the lines matches. Much cheaper than parsing.
+    [[nodiscard]] bool may_match(std::string_view lines) const { return hints_.may_be_in(lines); }
 
     [[nodiscard]] bool matches(const protocol::MetricLine& line) const
     {
         const auto& f = filter_;
         return is_equal(line.execution_id, f.execution_id) &&
                is_equal(line.attempt_id, f.attempt_id) &&
-               is_equal(line.workflow_id.value_or(""), f.workflow_id) &&
-               is_equal(workflow_of_run(line.workflow_id.value_or("")), f.workflow) &&
-               is_equal(line.step_id.value_or(""), f.step_id) && is_equal(line.agent, f.agent) &&
+               is_equal(line.workflow_id, f.workflow_id) && is_of_workflow(line) &&
+               is_equal(line.step_id, f.step_id) && is_equal(line.agent, f.agent) &&
                is_equal(line.worktree, f.worktree) && (!f.status || line.status == *f.status) &&
                is_in_time(line) && is_large_enough(line) && has_text(line);
     }
@@ -168,11 +143,16 @@ private:
     {
         return is_any(wanted) || value == *wanted;
     }
+    [[nodiscard]] bool is_of_workflow(const protocol::MetricLine& line) const
+    {
+        return is_any(filter_.workflow) || workflow_of_run(line.workflow_id) == *filter_.workflow;
+    }
     [[nodiscard]] bool is_in_time(const protocol::MetricLine& line) const
     {
         if (!filter_.since && !filter_.until) return true;
-        return line.completed_at && (!filter_.since || *line.completed_at >= *filter_.since) &&
-               (!filter_.until || *line.completed_at < *filter_.until);
+        const auto time = line.completed_at();
+        return time && (!filter_.since || *time >= *filter_.since) &&
+               (!filter_.until || *time < *filter_.until);
     }
     [[nodiscard]] bool is_large_enough(const protocol::MetricLine& line) const
     {
@@ -186,12 +166,43 @@ private:
     {
         if (is_any(filter_.text)) return true;
         return line.command.find(*filter_.text) != std::string_view::npos ||
-               line.error_message.value_or("").find(*filter_.text) != std::string_view::npos;
+               line.error_message.find(*filter_.text) != std::string_view::npos;
     }
 
     const MetricsFilter& filter_;
-    std::optional<std::string> status_;
+    StringHints hints_;
 };
+
+// Calls `take` for each line that matches, newest first, until it returns false. Returns the number
+// of lines that are not valid.
+std::uint64_t scan(const Folder& location, const MetricsFilter& filter, Days& days,
+                   const ReportUnreadable& report,
+                   const std::function<bool(const protocol::MetricLine&, const FoundLine&)>& take)
+{
+    std::uint64_t bad = 0;
+    error_code ec;
+    const auto folder = location.open(ec);
+    if (!is_usable(location.path(), ec, report)) return bad;
+    const MetricMatcher matcher(filter);
+    const auto may_match = [&matcher](std::string_view lines) { return matcher.may_match(lines); };
+    protocol::MetricReader reader;
+    for (const auto& day : day_files_newest_first(folder.get())) {
+        std::optional<std::uint64_t> end;
+        if (!days.end_of(day, end) || !days.has(day)) continue;
+        auto file = Folder::open_log(folder.get(), day.name, ec);
+        if (!is_usable(location.path() / day.name, ec, report)) continue;
+        ReverseLines lines(std::move(file), end, may_match);
+        while (const auto text = lines.next()) {
+            if (!matcher.may_match(*text)) continue;
+            const auto* const line = reader.read(*text);
+            bad += line == nullptr ? 1 : 0;
+            if (line == nullptr || !matcher.matches(*line)) continue;
+            if (!take(*line, {*text, day, lines.offset()})) return bad;
+        }
+        bad += lines.skipped();
+    }
+    return bad;
+}
 
 }  // namespace
 
@@ -211,24 +222,17 @@ MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
                          const ReportUnreadable& report)
 {
     MetricsPage page;
-    const MetricMatcher matcher(filter);
-    protocol::MetricReader reader;
     // A writer repeats a line if it could not determine whether the first one was synced.
     std::set<std::pair<std::string, int>> known;
     Days days(filter);
-    std::uint64_t bad = 0;
-    const auto too_long = scan(folder, days, report, [&](const FoundLine& found) {
-        if (!matcher.may_match(found.text)) return true;
-        const auto* const line = reader.read(found.text);
-        bad += line == nullptr ? 1 : 0;
-        if (line == nullptr || !matcher.matches(*line)) return true;
-        if (!known.emplace(line->execution_id, line->retry_count).second) return true;
-        page.metrics.push_back(protocol::to_metric(*line));
+    const auto take = [&](const protocol::MetricLine& line, const FoundLine& found) {
+        if (!known.emplace(line.execution_id, line.retry_count).second) return true;
+        page.metrics.push_back(protocol::parse_metric(found.text).value());
         if (page.metrics.size() != filter.limit) return true;
         page.next = Cursor::of(found);
         return false;
-    });
-    page.skipped_lines = bad + too_long;
+    };
+    page.skipped_lines = scan(folder, filter, days, report, take);
     page.cursor_is_lost = !days.is_reached;
     return page;
 }
@@ -237,21 +241,14 @@ MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filt
                                  MetricsGrouping grouping, const ReportUnreadable& report)
 {
     SummaryBuilder sums(grouping);
-    const MetricMatcher matcher(filter);
-    protocol::MetricReader reader;
     Days days(filter);
-    std::uint64_t bad = 0;
-    const auto too_long = scan(folder, days, report, [&](const FoundLine& found) {
-        if (!matcher.may_match(found.text)) return true;
-        const auto* const line = reader.read(found.text);
-        if (line == nullptr)
-            ++bad;
-        else if (matcher.matches(*line))
-            sums.add(*line, found.file.day);
+    const auto add = [&sums](const protocol::MetricLine& line, const FoundLine& found) {
+        sums.add(line, found.file.day);
         return true;
-    });
+    };
+    const auto bad = scan(folder, filter, days, report, add);
     auto summary = sums.summary();
-    summary.skipped_lines = bad + too_long;
+    summary.skipped_lines = bad;
     return summary;
 }
 

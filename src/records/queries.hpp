@@ -23,13 +23,6 @@ bool is_usable(const std::filesystem::path& path, error_code ec, const ReportUnr
 
 inline constexpr char audit_log_name[] = "execution_audit.log";
 
-/// The log and its backups, newest first, each once.
-struct OpenLog {
-    std::string name;
-    files::UniqueFd file;
-};
-std::vector<OpenLog> open_audit_logs(const Folder& folder, const ReportUnreadable& report = {});
-
 AuditPage read_audit(const Folder& folder, const AuditFilter& filter,
                      const ReportUnreadable& report = {});
 

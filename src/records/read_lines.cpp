@@ -16,17 +16,35 @@ namespace {
 
 constexpr std::size_t min_chunk = 64 * 1024;
 
-bool contains(std::string_view text, std::string_view part)
+// Characters that JSON writers leave unescaped or write as \uXXXX.
+bool is_plain(char c)
 {
-    return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '/';
 }
 
-// Characters that JSON writers leave unescaped or write as \uXXXX.
-bool is_plain(std::string_view value)
+std::string_view longest_plain_part(std::string_view text)
 {
-    return std::all_of(value.begin(), value.end(), [](char c) {
-        return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '/';
-    });
+    std::string_view longest;
+    for (auto begin = text.begin(); begin != text.end();) {
+        begin = std::find_if(begin, text.end(), is_plain);
+        const auto end = std::find_if_not(begin, text.end(), is_plain);
+        const std::string_view part(begin, end);
+        if (part.size() > longest.size()) longest = part;
+        begin = end;
+    }
+    return longest;
+}
+
+// Whether a plain character is written as \uXXXX.
+bool has_escaped_plain(std::string_view json)
+{
+    // What follows a backslash does not begin an escape.
+    for (auto at = json.find('\\'); at != json.npos; at = json.find('\\', at + 2)) {
+        const auto escape = json.substr(at, 5);
+        if (escape.starts_with("\\u00") && escape.back() >= '2' && escape.back() <= '7')
+            return true;
+    }
+    return false;
 }
 
 // Returns false if the file was truncated meanwhile.
@@ -45,8 +63,8 @@ bool read_fully(int fd, char* to, std::size_t count, off_t at)
 
 }  // namespace
 
-ReverseLines::ReverseLines(files::UniqueFd file, std::optional<std::uint64_t> end)
-    : file_(std::move(file))
+ReverseLines::ReverseLines(files::UniqueFd file, std::optional<std::uint64_t> end, MayHold may_hold)
+    : file_(std::move(file)), may_hold_(std::move(may_hold))
 {
     struct stat st {};
     if (!file_ || ::fstat(file_.get(), &st) != 0) return;
@@ -113,6 +131,19 @@ void ReverseLines::read_more()
         return;
     }
     end_ += count;
+    if (may_hold_) drop_unwanted();
+}
+
+// All whole lines of the buffer at once.
+void ReverseLines::drop_unwanted()
+{
+    const std::string_view text(buffer_.get(), end_);
+    const auto newline = offset_ > 0 ? text.find('\n') : text.npos;
+    if (offset_ > 0 && newline == text.npos) return;
+    const auto begin = newline + 1;  // npos + 1 is 0
+    if (may_hold_(text.substr(begin))) return;
+    skipped_ += std::exchange(dropping_, false) ? 1 : 0;
+    end_ = clean_ = begin == 0 ? 0 : newline;
 }
 
 ino_t inode_of(int fd)
@@ -129,14 +160,35 @@ std::optional<std::uint64_t> parse_number(std::string_view digits)
     return ec == std::errc{} && stop == end ? std::optional(number) : std::nullopt;
 }
 
+bool contains(std::string_view text, std::string_view part)
+{
+    return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
+}
+
 bool is_any(const std::optional<std::string>& value)
 {
     return !value || value->empty();
 }
 
-bool may_hold(std::string_view line, const std::optional<std::string>& value)
+StringHint::StringHint(std::string_view value, Kind kind) : needle_(longest_plain_part(value))
 {
-    return is_any(value) || !is_plain(*value) || contains(line, *value) || contains(line, "\\u00");
+    if (kind == Kind::equal && !value.empty() && needle_ == value) needle_ = '"' + needle_ + '"';
+}
+
+bool StringHint::may_be_in(std::string_view lines) const
+{
+    return contains(lines, needle_) || has_escaped_plain(lines);
+}
+
+void StringHints::add(const std::optional<std::string>& value, StringHint::Kind kind)
+{
+    if (!is_any(value)) hints_.emplace_back(*value, kind);
+}
+
+bool StringHints::may_be_in(std::string_view lines) const
+{
+    return std::all_of(hints_.begin(), hints_.end(),
+                       [lines](const auto& hint) { return hint.may_be_in(lines); });
 }
 
 }  // namespace autoexec::records

@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <functional>
 #include <utility>
+#include <vector>
 
 namespace autoexec::records {
 namespace {
 
 // As many lines as a writer may keep in memory: what it writes twice is no further apart.
-constexpr std::size_t max_recent = 131'072;
+constexpr std::size_t max_recent = ExecutionTable::max_size;
 constexpr std::size_t max_groups = 1'000;
 constexpr std::string_view other_groups = "(other)";
 
@@ -20,9 +21,9 @@ std::string_view group_name(const protocol::MetricLine& line, std::string_view d
 {
     switch (grouping) {
         case MetricsGrouping::workflow:
-            return workflow_of_run(line.workflow_id.value_or(""));
+            return workflow_of_run(line.workflow_id);
         case MetricsGrouping::step:
-            return line.step_id.value_or("");
+            return line.step_id;
         case MetricsGrouping::agent:
             return line.agent;
         case MetricsGrouping::model:
@@ -35,14 +36,6 @@ std::string_view group_name(const protocol::MetricLine& line, std::string_view d
     return {};
 }
 
-Usage& usage_without_cost(MetricsTotals& totals, std::string_view model)
-{
-    auto& by_model = totals.usage_without_cost;
-    const auto found = by_model.find(std::string(model));
-    if (found != by_model.end()) return found->second;
-    return by_model[std::string(by_model.size() < max_groups - 1 ? model : other_groups)];
-}
-
 }  // namespace
 
 std::string_view workflow_of_run(std::string_view run_id)
@@ -53,17 +46,67 @@ std::string_view workflow_of_run(std::string_view run_id)
     return text::has_form(run_id.substr(name.size()), stamp) ? name : run_id;
 }
 
-SummaryBuilder::SummaryBuilder(MetricsGrouping grouping) : grouping_(grouping), sums_(1)
+void SummaryBuilder::Sums::add(const protocol::MetricLine& line)
 {
-    recent_.reserve(max_recent);
+    ++attempts;
+    duration_ms += line.duration_ms;
+    queued_ms += line.queued_ms;
+    durations.add(line.duration_ms);
+    if (line.usage == nullptr) return;
+    protocol::add_usage(usage, *line.usage);
+    if (!line.usage->cost_usd) protocol::add_usage(usage_without_cost_of(line.model), *line.usage);
 }
 
-template <class Change>
-void SummaryBuilder::each_sum(std::uint32_t group, Change change)
+void SummaryBuilder::Sums::add(const Sums& more)
 {
-    change(sums_.front());
-    if (group != 0) change(sums_[group]);
+    executions += more.executions;
+    attempts += more.attempts;
+    retries += more.retries;
+    for (std::size_t i = 0; i < by_status.size(); ++i) by_status[i] += more.by_status[i];
+    duration_ms += more.duration_ms;
+    queued_ms += more.queued_ms;
+    durations.add(more.durations);
+    protocol::add_usage(usage, more.usage);
+    for (const auto& [model, part] : more.usage_without_cost)
+        protocol::add_usage(usage_without_cost_of(model), part);
 }
+
+std::optional<Usage>& SummaryBuilder::Sums::usage_without_cost_of(std::string_view model)
+{
+    auto& by_model = usage_without_cost;
+    const auto found = by_model.find(model);
+    if (found != by_model.end()) return found->second;
+    return by_model[std::string(by_model.size() < max_groups - 1 ? model : other_groups)];
+}
+
+MetricsTotals SummaryBuilder::Sums::totals() const
+{
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    MetricsTotals totals;
+    totals.total_executions = executions;
+    totals.total_attempts = attempts;
+    totals.total_retries = retries;
+    for (std::size_t i = 0; i < by_status.size(); ++i)
+        if (by_status[i] != 0) totals.by_status[static_cast<ExecutionStatus>(i)] = by_status[i];
+    constexpr auto completed = static_cast<std::size_t>(ExecutionStatus::completed);
+    if (executions != 0)
+        totals.success_rate =
+            static_cast<double>(by_status[completed]) / static_cast<double>(executions);
+    if (attempts != 0) {
+        totals.average_duration = Milliseconds(duration_ms / static_cast<double>(attempts));
+        totals.average_queued = Milliseconds(queued_ms / static_cast<double>(attempts));
+    }
+    totals.p50 = Milliseconds(durations.quantile(0.5));
+    totals.p90 = Milliseconds(durations.quantile(0.9));
+    totals.p99 = Milliseconds(durations.quantile(0.99));
+    totals.usage = usage;
+    if (totals.usage) totals.usage->model.clear();
+    for (const auto& [model, part] : usage_without_cost)
+        if (part) totals.usage_without_cost.emplace(model, *part);
+    return totals;
+}
+
+SummaryBuilder::SummaryBuilder(MetricsGrouping grouping) : grouping_(grouping), sums_(1) {}
 
 void SummaryBuilder::add(const protocol::MetricLine& line, std::string_view day)
 {
@@ -74,20 +117,7 @@ void SummaryBuilder::add(const protocol::MetricLine& line, std::string_view day)
     execution.newest = line.retry_count;
 
     const auto group = group_of(line, day);
-    each_sum(group, [&line](Sums& sums) {
-        auto& totals = sums.totals;
-        ++totals.total_attempts;
-        totals.average_duration += std::chrono::duration<double, std::milli>(line.duration_ms);
-        totals.average_queued += std::chrono::duration<double, std::milli>(line.queued_ms);
-        sums.durations.add(line.duration_ms);
-        if (line.usage == nullptr) return;
-        protocol::add_usage(totals.usage, *line.usage);
-        if (line.usage->cost_usd) return;
-        auto& sum = usage_without_cost(totals, line.model);
-        std::optional<Usage> part = std::move(sum);
-        protocol::add_usage(part, *line.usage);
-        sum = *std::move(part);
-    });
+    sums_[group].add(line);
     if (!is_new && line.retry_count < execution.last) return;
     if (!is_new) count_execution(execution, static_cast<std::uint64_t>(-1));
     execution.group = group;
@@ -97,46 +127,47 @@ void SummaryBuilder::add(const protocol::MetricLine& line, std::string_view day)
 }
 
 // `by` is 1 or, modulo 2^64, -1.
-void SummaryBuilder::count_execution(const Known& execution, std::uint64_t by)
+void SummaryBuilder::count_execution(const KnownExecution& execution, std::uint64_t by)
 {
-    each_sum(execution.group, [&](Sums& sums) {
-        sums.totals.total_executions += by;
-        sums.totals.by_status[execution.status] += by;
-        sums.totals.total_retries += by * static_cast<std::uint64_t>(execution.last);
-    });
+    auto& sums = sums_[execution.group];
+    sums.executions += by;
+    sums.by_status.at(static_cast<std::size_t>(execution.status)) += by;
+    sums.retries += by * static_cast<std::uint64_t>(execution.last);
 }
 
 // A writer repeats a line if it could not determine whether the first one was synced.
-bool SummaryBuilder::is_repeated(const Known& execution, int retry_count)
+bool SummaryBuilder::is_repeated(const KnownExecution& execution, int retry_count)
 {
     if (retry_count >= 63) return retry_count == execution.newest;
     return (execution.seen >> retry_count & 1) != 0;
 }
 
-SummaryBuilder::Known& SummaryBuilder::known(std::string_view execution_id, bool& is_new)
+KnownExecution& SummaryBuilder::known(std::string_view execution_id, bool& is_new)
 {
-    const auto key = std::hash<std::string_view>{}(execution_id);
-    if (const auto found = recent_.find(key); found != recent_.end()) return found->second;
-    if (recent_.size() >= max_recent) forget_old();
-    const auto before = older_.find(key);
-    is_new = before == older_.end();
-    return recent_.try_emplace(key, is_new ? Known{} : before->second).first->second;
+    const auto hash = std::hash<std::string_view>{}(execution_id);
+    if (auto* const found = recent_.find(hash)) return *found;
+    if (recent_.size() == max_recent) forget_old();
+    const auto* const before = older_.find(hash);
+    is_new = before == nullptr;
+    return recent_.add(hash, is_new ? KnownExecution{} : *before);
 }
 
 void SummaryBuilder::forget_old()
 {
-    Executions open;
-    open.reserve(max_recent);
-    const auto keep_open = [&open](const Executions& from) {
-        for (const auto& [key, execution] : from)
-            if ((execution.seen & 1) == 0) open.try_emplace(key, execution);
+    std::vector<ExecutionTable::Entry> open;
+    const auto keep_open = [&open](const ExecutionTable& from) {
+        for (const auto& entry : from.entries())
+            if ((entry.execution.seen & 1) == 0) open.push_back(entry);
     };
     // The newer knowledge first.
     keep_open(recent_);
     keep_open(older_);
     // Attempts that were removed are never found.
     if (open.size() > max_recent / 2) open.clear();
-    older_ = std::exchange(recent_, std::move(open));
+    older_.clear();
+    std::swap(older_, recent_);
+    for (const auto& [hash, execution] : open)
+        if (recent_.find(hash) == nullptr) recent_.add(hash, execution);
 }
 
 std::uint32_t SummaryBuilder::group_of(const protocol::MetricLine& line, std::string_view day)
@@ -154,28 +185,11 @@ std::uint32_t SummaryBuilder::group_of(const protocol::MetricLine& line, std::st
 
 MetricsSummary SummaryBuilder::summary() const
 {
-    const auto finished = [](const Sums& sums) {
-        using Milliseconds = std::chrono::duration<double, std::milli>;
-        auto totals = sums.totals;
-        std::erase_if(totals.by_status, [](const auto& status) { return status.second == 0; });
-        const auto completed = totals.by_status.find(ExecutionStatus::completed);
-        if (totals.total_executions != 0 && completed != totals.by_status.end())
-            totals.success_rate = static_cast<double>(completed->second) /
-                                  static_cast<double>(totals.total_executions);
-        if (const auto attempts = static_cast<double>(totals.total_attempts); attempts > 0) {
-            totals.average_duration /= attempts;
-            totals.average_queued /= attempts;
-        }
-        totals.p50 = Milliseconds(sums.durations.quantile(0.5));
-        totals.p90 = Milliseconds(sums.durations.quantile(0.9));
-        totals.p99 = Milliseconds(sums.durations.quantile(0.99));
-        if (totals.usage) totals.usage->model.clear();
-        return totals;
-    };
     MetricsSummary summary;
-    static_cast<MetricsTotals&>(summary) = finished(sums_.front());
-    for (const auto& [name, number] : groups_)
-        summary.groups.emplace(name, finished(sums_[number]));
+    Sums all;
+    for (const auto& sums : sums_) all.add(sums);
+    static_cast<MetricsTotals&>(summary) = all.totals();
+    for (const auto& [name, number] : groups_) summary.groups.emplace(name, sums_[number].totals());
     return summary;
 }
 

@@ -3,12 +3,15 @@
 #include "autoexec/metrics.hpp"
 #include "protocol/metric_reader.hpp"
 #include "records/duration_sketch.hpp"
+#include "records/execution_table.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,34 +34,42 @@ public:
     [[nodiscard]] MetricsSummary summary() const;
 
 private:
+    /// Of a group.
     struct Sums {
-        MetricsTotals totals;  ///< Averages are the sums.
-        DurationSketch durations;
-    };
-    /// What is known of an execution: the group and the status of its last attempt.
-    struct Known {
-        std::uint64_t seen = 0;  ///< Bit n: attempt n + 1; bit 63: that and all after it.
-        std::uint32_t group = 0;
-        std::int32_t last = 0;    ///< Its `retry_count`.
-        std::int32_t newest = 0;  ///< `retry_count` of the line before.
-        ExecutionStatus status = ExecutionStatus::failed;
-    };
-    using Executions = boost::unordered_flat_map<std::uint64_t, Known>;
+        void add(const protocol::MetricLine& line);
+        void add(const Sums& more);
+        std::optional<Usage>& usage_without_cost_of(std::string_view model);
+        [[nodiscard]] MetricsTotals totals() const;
 
-    Known& known(std::string_view execution_id, bool& is_new);
-    static bool is_repeated(const Known& execution, int retry_count);
+        std::uint64_t executions = 0;
+        std::uint64_t attempts = 0;
+        std::uint64_t retries = 0;
+        std::array<std::uint64_t, 4> by_status{};
+        double duration_ms = 0;
+        double queued_ms = 0;
+        DurationSketch durations;
+        std::optional<Usage> usage;
+        std::map<std::string, std::optional<Usage>, std::less<>> usage_without_cost;
+    };
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const noexcept
+        {
+            return std::hash<std::string_view>{}(name);
+        }
+    };
+
+    KnownExecution& known(std::string_view execution_id, bool& is_new);
+    static bool is_repeated(const KnownExecution& execution, int retry_count);
     std::uint32_t group_of(const protocol::MetricLine& line, std::string_view day);
-    void count_execution(const Known& execution, std::uint64_t by);
+    void count_execution(const KnownExecution& execution, std::uint64_t by);
     void forget_old();
 
-    template <class Change>
-    void each_sum(std::uint32_t group, Change change);
-
     MetricsGrouping grouping_;
-    std::deque<Sums> sums_;  ///< Of all attempts, then of each group.
-    std::map<std::string, std::uint32_t, std::less<>> groups_;
-    Executions recent_;
-    Executions older_;
+    std::deque<Sums> sums_;  ///< By the number of the group.
+    boost::unordered_flat_map<std::string, std::uint32_t, NameHash, std::equal_to<>> groups_;
+    ExecutionTable recent_;
+    ExecutionTable older_;
 };
 
 }  // namespace autoexec::records

@@ -6,16 +6,20 @@
 #include <fcntl.h>
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace autoexec;
 
 namespace {
 
-records::ReverseLines open_lines(const test::TemporaryFolder& folder)
+records::ReverseLines open_lines(const test::TemporaryFolder& folder,
+                                 records::MayHold may_hold = {})
 {
     return records::ReverseLines(
-        files::UniqueFd(::open((folder.path() / "log").c_str(), O_RDONLY | O_CLOEXEC)));
+        files::UniqueFd(::open((folder.path() / "log").c_str(), O_RDONLY | O_CLOEXEC)), {},
+        std::move(may_hold));
 }
 
 std::vector<std::string> read_back(const test::TemporaryFolder& folder)
@@ -105,6 +109,9 @@ TEST_CASE("a line that is too long is skipped and counted, its neighbours are no
     CHECK(lines.next().value_or("") == first);
     CHECK_FALSE(lines.next());
     CHECK(lines.skipped() == 1);
+    auto none = open_lines(folder, [](std::string_view) { return false; });
+    CHECK_FALSE(none.next());
+    CHECK(none.skipped() == 1);
 }
 
 TEST_CASE("a file that becomes shorter while it is read ends the reading")
@@ -118,16 +125,62 @@ TEST_CASE("a file that becomes shorter while it is read ends the reading")
     CHECK_FALSE(lines.next());
 }
 
-TEST_CASE("a line is ruled out only if no way to write its JSON could hold the value")
+TEST_CASE("lines are ruled out only if no way to write JSON could hold the value")
 {
-    using records::may_hold;
-    CHECK(may_hold(R"({"id": "abc"})", "abc"));
-    CHECK_FALSE(may_hold(R"({"id": "abd"})", "abc"));
-    CHECK(may_hold(R"({"id": "\u0061bc"})", "abc"));
-    CHECK(may_hold(R"({"id": "\u00e4"})", "ä"));
-    CHECK(may_hold(R"({"id": "a\/b"})", "a/b"));
-    CHECK(may_hold(R"({"id": "x"})", std::nullopt));
-    CHECK(may_hold(R"({"id": "x"})", ""));
+    using records::StringHint;
+    const auto may_equal = [](std::string_view json, std::string_view value) {
+        return StringHint(value, StringHint::Kind::equal).may_be_in(json);
+    };
+    const auto may_have_part = [](std::string_view json, std::string_view value) {
+        return StringHint(value, StringHint::Kind::part).may_be_in(json);
+    };
+    CHECK(may_equal(R"({"id": "abc"})", "abc"));
+    CHECK(may_equal("{\"id\": \"x\"}\n{\"id\": \"abc\"}", "abc"));
+    CHECK_FALSE(may_equal(R"({"id": "abd"})", "abc"));
+    CHECK_FALSE(may_equal(R"({"id": "abcd"})", "abc"));
+    CHECK(may_have_part(R"({"id": "abcd"})", "abc"));
+    CHECK(may_equal(R"({"id": "\u0061bc"})", "abc"));
+    CHECK_FALSE(may_equal(R"({"id": "\u00e4bc\\\u0061bc"})", "xbc"));
+    CHECK(may_equal(R"({"id": "\u00e4bc"})", "\u00e4bc"));
+    CHECK_FALSE(may_equal(R"({"id": "\u00e4bd"})", "\u00e4bc"));
+    CHECK(may_equal(R"({"id": "\u00e4"})", "\u00e4"));
+    CHECK(may_equal(R"({"id": "ab\/c"})", "ab/c"));
+    CHECK_FALSE(may_equal(R"({"id": "ac\/c"})", "ab/c"));
+    records::StringHints hints;
+    hints.add(std::nullopt);
+    hints.add("");
+    CHECK(hints.may_be_in(""));
+    hints.add("abc");
+    hints.add("x");
+    CHECK(hints.may_be_in(R"({"id": "abc", "a": "x"})"));
+    CHECK_FALSE(hints.may_be_in(R"({"id": "abc"})"));
+}
+
+TEST_CASE("lines that may be wanted are never passed over, most others are")
+{
+    const test::TemporaryFolder folder;
+    Lines wanted;
+    std::size_t lines = 0;
+    std::string text;
+    for (std::size_t length = 1; text.size() < 6'000'000; length = length * 7 % 1009) {
+        auto line = std::to_string(lines++) + std::string(length, 'x');
+        if (lines % 999 == 0) {
+            line += "wanted";
+            // Some are larger than a chunk.
+            if (lines % 2 == 0) line += std::string(300'000, 'x');
+            wanted.insert(wanted.begin(), line);
+        }
+        text += line + '\n';
+    }
+    folder.write("log", text);
+    const auto is_wanted = [](std::string_view some) { return records::contains(some, "wanted"); };
+    auto reader = open_lines(folder, is_wanted);
+    Lines found;
+    std::size_t read = 0;
+    for (; const auto line = reader.next(); ++read)
+        if (is_wanted(*line)) found.emplace_back(*line);
+    CHECK(found == wanted);
+    CHECK(read < lines / 2);
 }
 
 TEST_SUITE_END();

@@ -1,8 +1,11 @@
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
 #include "records/audit_chain.hpp"
+#include "records/audit_logs.hpp"
 #include "records/follow_log.hpp"
 #include "records/queries.hpp"
+#include "records/read_lines.hpp"
+#include "support/descriptor_limit.hpp"
 #include "support/sweep.hpp"
 #include "support/temporary_folder.hpp"
 #include "text/text.hpp"
@@ -13,10 +16,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace autoexec;
@@ -156,6 +162,35 @@ std::uint64_t seq_of(std::string_view line)
     return records::link_of(line).value_or(records::ChainLink{}).seq;
 }
 
+/// Reads pages until `write`, which runs meanwhile, has ended. `read` adds the numbers of the lines
+/// of a page: each line has that of the one before it, less 1.
+template <class Filter, class Read>
+void check_pages(const std::function<void()>& write, Filter first, std::int64_t last_number,
+                 Read read)
+{
+    std::atomic<bool> is_done = false;
+    std::thread writer([&] {
+        write();
+        is_done = true;
+    });
+    bool was_done = false;
+    do {
+        was_done = is_done;
+        auto filter = first;
+        std::optional<std::int64_t> expected;
+        do {
+            std::vector<std::int64_t> numbers;
+            filter.cursor = read(filter, numbers);
+            for (const auto number : numbers) {
+                if (expected) REQUIRE(number == *expected);
+                expected = number - 1;
+            }
+        } while (!filter.cursor.empty());
+        CHECK(expected == last_number - 1);
+    } while (!was_done);
+    writer.join();
+}
+
 /// Where the last lines of a text begin.
 std::size_t begin_of_last(const std::string& text, int lines)
 {
@@ -287,32 +322,68 @@ TEST_CASE_FIXTURE(QueriesFixture,
 {
     constexpr std::uint64_t max_bytes = 5000;
     log(100, max_bytes);
-    std::atomic<bool> is_done = false;
-    std::thread writer([&] {
-        log(1'500, max_bytes);
-        is_done = true;
-    });
     boost::asio::io_context ctx;
     const auto logger = audit(ctx);
-    bool was_done = false;
-    do {
-        was_done = is_done;
-        AuditFilter filter;
-        filter.limit = 97;
-        std::optional<std::int64_t> expected;
-        do {
-            const auto page = logger.query(filter);
-            for (const auto& event : page.events) {
-                const auto seq = event.at("seq").as_int64();
-                if (expected) REQUIRE(seq == *expected);
-                expected = seq - 1;
-            }
-            filter.cursor = page.next;
-        } while (!filter.cursor.empty());
-        CHECK(expected == 0);
-    } while (!was_done);
-    writer.join();
+    AuditFilter filter;
+    filter.limit = 97;
+    check_pages([&] { log(1'500, max_bytes); }, filter, 1,
+                [&logger](const AuditFilter& part, std::vector<std::int64_t>& numbers) {
+                    const auto page = logger.query(part);
+                    for (const auto& event : page.events)
+                        numbers.push_back(event.at("seq").as_int64());
+                    return page.next;
+                });
     CHECK(logger.verify().last_seq == 1'600);
+}
+
+TEST_CASE_FIXTURE(QueriesFixture, "more logs than can be opened at once are read and verified")
+{
+    log(200, 2000);
+    REQUIRE(std::filesystem::exists(project.path() / queried_audit / "execution_audit.log.30"));
+    boost::asio::io_context ctx;
+    const auto logger = audit(ctx);
+    const test::FewDescriptorsLeft few(10);
+    AuditFilter all;
+    all.limit = 0;
+    CHECK(logger.query(all).events.size() == 200);
+    const auto found = logger.verify();
+    CHECK(found.is_intact());
+    CHECK(found.lines == 200);
+}
+
+TEST_CASE_FIXTURE(QueriesFixture, "logs that are rotated before their turn are read once, in order")
+{
+    const auto folder = records::Folder::of({}, project.path(), "audit");
+    log(20, 2000);
+    records::AuditLogs logs(folder);
+    std::optional<std::uint64_t> expected;
+    int count = 0;
+    for (; auto found = logs.next(); ++count) {
+        records::ReverseLines lines(std::move(found->file));
+        while (const auto line = lines.next()) {
+            if (expected) CHECK(seq_of(*line) == *expected);
+            expected = seq_of(*line) - 1;
+        }
+        log(10, 2000);
+    }
+    CHECK(expected == 0);
+    CHECK(count > 2);
+}
+
+TEST_CASE_FIXTURE(QueriesFixture, "a log that is removed before its turn is left out")
+{
+    const auto folder = records::Folder::of({}, project.path(), "audit");
+    log(20, 2000);
+    std::vector<std::string> reported;
+    records::AuditLogs logs(
+        folder, [&reported](const auto& path, error_code) { reported.push_back(path.filename()); });
+    std::filesystem::remove(folder.path() / "execution_audit.log.2");
+    std::vector<std::string> names;
+    while (const auto found = logs.next()) names.push_back(found->name);
+    CHECK(names.size() > 2);
+    CHECK(names[1] == "execution_audit.log.1");
+    CHECK(names[2] == "execution_audit.log.3");
+    CHECK(reported.empty());
 }
 
 TEST_CASE_FIXTURE(QueriesFixture,
@@ -369,31 +440,20 @@ TEST_CASE_FIXTURE(QueriesFixture, "pages of metrics that are written meanwhile h
         return some;
     };
     record(metrics_from(0, 200));
-    std::atomic<bool> is_done = false;
-    std::thread writer([&] {
-        for (int i = 200; i < 1'200; i += 20) record(metrics_from(i, 20));
-        is_done = true;
-    });
     boost::asio::io_context ctx;
     const auto collector = metrics(ctx);
-    bool was_done = false;
-    do {
-        was_done = is_done;
-        MetricsFilter filter;
-        filter.limit = 33;
-        std::optional<int> expected;
-        do {
-            const auto page = collector.query(filter);
-            for (const auto& metric : page.metrics) {
-                const auto id = std::stoi(metric.execution_id);
-                if (expected) REQUIRE(id == *expected);
-                expected = id - 1;
-            }
-            filter.cursor = page.next;
-        } while (!filter.cursor.empty());
-        CHECK(expected == -1);
-    } while (!was_done);
-    writer.join();
+    MetricsFilter filter;
+    filter.limit = 33;
+    const auto write = [&] {
+        for (int i = 200; i < 1'200; i += 20) record(metrics_from(i, 20));
+    };
+    check_pages(write, filter, 0,
+                [&collector](const MetricsFilter& part, std::vector<std::int64_t>& numbers) {
+                    const auto page = collector.query(part);
+                    for (const auto& metric : page.metrics)
+                        numbers.push_back(std::stoi(metric.execution_id));
+                    return page.next;
+                });
     CHECK(collector.get_summary().total_attempts == 1'200);
 }
 
