@@ -8,7 +8,9 @@
 //        records hashes               of as many audit lines
 //        records synced 0|1           audit lines; 1: by many at once, in groups
 //        records write MEGABYTES      metrics into the current folder
-//        records summary|newest|rare  of these metrics
+//        records summary|newest|rare|filter  of these metrics
+//        records write-audit MEGABYTES  a log into the current folder
+//        records verify               of that log
 
 #include "autoexec/audit_logger.hpp"
 #include "autoexec/metrics_collector.hpp"
@@ -18,6 +20,7 @@
 #include "measure.hpp"
 #include "protocol/record_lines.hpp"
 #include "records/audit_chain.hpp"
+#include "records/audit_verification.hpp"
 #include "records/queries.hpp"
 #include "text/text.hpp"
 
@@ -238,13 +241,33 @@ void write_metrics(std::size_t megabytes)
     }
 }
 
+void write_audit(std::size_t megabytes)
+{
+    std::string lines;
+    for (int i = 0; i < 1000; ++i) lines += audit_line(some_event()) + '\n';
+    const records::AuditChain chain;
+    records::ChainLink last;
+    std::ofstream file(records::audit_log_name);
+    for (std::size_t bytes = 0; bytes < megabytes * 1'000'000;) {
+        for (std::string_view rest = lines; !rest.empty();) {
+            const auto chained = chain.extend(rest, 1'000'000, last);
+            file << chained;
+            bytes += chained.size();
+        }
+    }
+    check(file.good(), "writing the log");
+}
+
 void query(const std::string& way)
 {
     records::Folder folder;
     folder.base = std::filesystem::current_path();
     MetricsFilter filter;
-    if (way == "rare") filter.workflow_id = "rare";
-    if (way == "summary")
+    if (way != "newest") filter.workflow_id = "rare";
+    if (way == "filter") filter.limit = 0;
+    if (way == "verify")
+        check(records::verify_audit(folder, records::AuditChain()).is_intact(), "verification");
+    else if (way == "summary")
         check(records::summarize_metrics(folder, {}, MetricsGrouping::agent).total_attempts > 0,
               "no attempts");
     else
@@ -266,6 +289,7 @@ Cost measure(const std::string& way, const Arguments& arguments)
         if (way == "spdlog") return write_with_spdlog(scratch.path(), lines);
         if (way == "hashes") return hash_all(audit_line(event));
         if (way == "write") return write_metrics(arguments.number(0, 100));
+        if (way == "write-audit") return write_audit(arguments.number(0, 100));
         query(way);
     });
 }
