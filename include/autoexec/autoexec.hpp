@@ -8,4 +8,5 @@
 #include <autoexec/session.hpp>
 #include <autoexec/version.hpp>
 #include <autoexec/view.hpp>
+#include <autoexec/watched_project.hpp>
 #include <autoexec/workflow_executor.hpp>
