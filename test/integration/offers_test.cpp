@@ -21,9 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <iterator>
-#include <thread>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -489,37 +487,6 @@ TEST_CASE_FIXTURE(LinkedTree,
     }
     CHECK(offers() == 1);
     CHECK(found() == State::command);
-}
-
-TEST_CASE_FIXTURE(LinkedTree, "of executors that find a dead one's offers, one gets them at a time")
-{
-    const pid_t child = ::fork();
-    if (child == 0) {
-        (void)publish();
-        ::_exit(0);
-    }
-    ::waitpid(child, nullptr, 0);
-    std::atomic<int> wrong = 0;
-    const auto run = [&] {
-        const auto own = handoff::file_handoff(options);
-        for (int round = 0; round < 100; ++round) {
-            error_code ec;
-            std::string why;
-            const auto mailbox = own->open(tree, ec, why);
-            while ((ec = mailbox->try_lock()) == errc::worktree_busy) std::this_thread::yield();
-            const auto file = command("build it");
-            if (ec || mailbox->prepare() ||
-                mailbox->publish(files_for(file), Durability::process) || !mailbox->look().empty())
-                ++wrong;
-            if (offers() != 1 || found() != State::command) ++wrong;
-            if (mailbox->clean(file.attempt_id, false)) ++wrong;
-        }
-    };
-    std::thread other(run);
-    run();
-    other.join();
-    CHECK(wrong == 0);
-    CHECK(fs::is_empty(git_dir / "autoexec/offers"));
 }
 
 TEST_CASE_FIXTURE(LinkedTree,
