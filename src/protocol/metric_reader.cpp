@@ -232,7 +232,7 @@ bool scan_status(LineScanner& scanner, ExecutionStatus& out)
 {
     std::string_view word;
     if (!scanner.text(word)) return false;
-    const auto status = parse_status(word);
+    const auto status = parse_metric_status(word);
     if (status) out = *status;
     return status.has_value();
 }

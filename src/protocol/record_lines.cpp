@@ -135,7 +135,7 @@ MetricLines format_lines(const ExecutionMetric& metric)
     return {std::move(execution), std::move(line).object()};
 }
 
-std::optional<ExecutionStatus> parse_status(std::string_view word)
+std::optional<ExecutionStatus> parse_metric_status(std::string_view word)
 {
     if (word == "success") return ExecutionStatus::completed;
     return parse_word<ExecutionStatus>(word);
@@ -149,7 +149,7 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     const text::Fields top(&json.object, complaints);
     auto execution_id = top.string("execution_id");
     auto command = top.string("command");
-    const auto status = parse_status(top.string("status").value_or(""));
+    const auto status = parse_metric_status(top.string("status").value_or(""));
     const auto duration = top.number("duration_ms");
     const bool has_start = top.is_string("started_at");
     if (!execution_id || !command || !status || !duration || !has_start) return std::nullopt;

@@ -27,7 +27,7 @@ struct MetricLines {
 MetricLines format_lines(const ExecutionMetric& metric);
 
 /// The word in a metric line. `success`, the original's word, is read as `completed`.
-std::optional<ExecutionStatus> parse_status(std::string_view word);
+std::optional<ExecutionStatus> parse_metric_status(std::string_view word);
 
 /// Reads both kinds. Unknown keys are ignored. Returns nullopt if a required key is missing or has
 /// the wrong type.
