@@ -76,7 +76,8 @@ std::optional<Usage>& SummaryBuilder::Sums::usage_without_cost_of(std::string_vi
     auto& by_model = usage_without_cost;
     const auto found = by_model.find(model);
     if (found != by_model.end()) return found->second;
-    return by_model[std::string(by_model.size() < max_groups - 1 ? model : other_groups)];
+    const auto named = by_model.size() - by_model.count(other_groups);
+    return by_model[std::string(named < max_groups - 1 ? model : other_groups)];
 }
 
 MetricsTotals SummaryBuilder::Sums::totals() const

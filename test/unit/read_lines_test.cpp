@@ -140,7 +140,7 @@ TEST_CASE("lines are ruled out only if no way to write JSON could hold the value
     CHECK_FALSE(may_equal(R"({"id": "abcd"})", "abc"));
     CHECK(may_have_part(R"({"id": "abcd"})", "abc"));
     CHECK(may_equal(R"({"id": "\u0061bc"})", "abc"));
-    CHECK_FALSE(may_equal(R"({"id": "\u00e4bc\\\u0061bc"})", "xbc"));
+    CHECK_FALSE(may_equal(R"({"id": "\u00e4bc\\u0061bc"})", "xbc"));
     CHECK(may_equal(R"({"id": "\u00e4bc"})", "\u00e4bc"));
     CHECK_FALSE(may_equal(R"({"id": "\u00e4bd"})", "\u00e4bc"));
     CHECK(may_equal(R"({"id": "\u00e4"})", "\u00e4"));
