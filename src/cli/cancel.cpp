@@ -1,27 +1,109 @@
 #include "cli/session/questions.hpp"
 #include "cli/subcommand.hpp"
+#include "queue/queue_folder.hpp"
 #include "records/running.hpp"
+
+#include <algorithm>
 
 namespace autoexec::cli {
 namespace {
 
+using queue::QueueFolder;
+using queue::RequestState;
+
 struct CancelOptions : CommonOptions {
     std::string execution;
+    bool all = false;
     bool no_wait = false;
 };
 
-int cancel(const CancelOptions& options)
+/// An execution that is to end.
+struct Cancellation {
+    std::string execution_id;
+    std::string attempt_id;  ///< Empty: none is running.
+};
+
+Cancellation cancel_running(const std::filesystem::path& root,
+                            const protocol::RunningRecord& record)
 {
-    const auto root = project_root(options);
-    const auto record = find_running(root, options.execution);
     if (const auto ec = records::request_cancel(root, record.attempt_id))
         fail(exit_internal, "cannot write the request: {}", ec.message());
+    return {record.execution_id, record.attempt_id};
+}
+
+Cancellation cancel_started(const QueueFolder& folder, const std::string& id)
+{
+    if (const auto ec = folder.request_cancel(id))
+        fail(exit_internal, "cannot write the request: {}", ec.message());
+    return {id, {}};
+}
+
+/// The request in the queue that is called so, if no attempt of it runs; empty: there is none.
+std::string find_queued(const std::filesystem::path& root, QueueFolder& folder,
+                        const std::string& wanted)
+{
+    std::vector<std::string> found;
+    for (auto requests : {folder.list_waiting(), folder.list_started()})
+        for (const auto& request : requests)
+            if (is_called(request->id(), wanted)) found.push_back(request->id());
+    if (found.size() > 1) fail(exit_usage, "{}; see autoexec status", unmatched(wanted, true));
+    if (found.empty()) return {};
+    for (const auto& entry : records::list_running(root))
+        if (entry.alive && entry.record.execution_id == found.front()) return {};
+    return found.front();
+}
+
+std::vector<Cancellation> cancel_one(const std::filesystem::path& root, QueueFolder& folder,
+                                     const std::string& wanted)
+{
+    const auto queued = find_queued(root, folder, wanted);
+    if (queued.empty()) return {cancel_running(root, find_running(root, wanted))};
+    if (folder.cancel_waiting(queued)) return {{queued, {}}};
+    return {cancel_started(folder, queued)};
+}
+
+// The waiting ones first, so that none of them starts in the place of one that runs.
+std::vector<Cancellation> cancel_all(const std::filesystem::path& root, QueueFolder& folder)
+{
+    std::vector<Cancellation> all;
+    for (const auto& request : folder.list_waiting())
+        if (folder.cancel_waiting(request->id())) all.push_back({request->id(), {}});
+    for (const auto& request : folder.list_started())
+        if (folder.state_of(request->id()) == RequestState::started)
+            all.push_back(cancel_started(folder, request->id()));
+    for (const auto& entry : records::list_running(root)) {
+        const bool is_queued = std::any_of(all.begin(), all.end(), [&](const auto& one) {
+            return one.execution_id == entry.record.execution_id;
+        });
+        if (entry.alive && !is_queued) all.push_back(cancel_running(root, entry.record));
+    }
+    return all;
+}
+
+bool has_ended(const std::filesystem::path& root, const QueueFolder& folder,
+               const Cancellation& one)
+{
+    if (!one.attempt_id.empty()) return !find_attempt(root, one.attempt_id);
+    const auto state = folder.state_of(one.execution_id);
+    return state == RequestState::ended || state == RequestState::absent;
+}
+
+int cancel(const CancelOptions& options)
+{
+    if (options.all != options.execution.empty())
+        fail(exit_usage, "give the id of an execution, or --all");
+    const auto root = project_root(options);
+    QueueFolder folder(root);
+    const auto all =
+        options.all ? cancel_all(root, folder) : cancel_one(root, folder, options.execution);
+    if (all.empty()) print_message("No commands are running or queued.\n");
     if (options.no_wait) return exit_completed;
-    wait_for_end("execution", [&] { return !find_attempt(root, record.attempt_id); });
-    if (options.json) {
-        print_json({{"execution_id", record.execution_id}, {"status", "ended"}});
-    } else {
-        print_result("{} has ended\n", short_id(record.execution_id));
+    for (const auto& one : all) {
+        wait_for_end("execution", [&] { return has_ended(root, folder, one); });
+        if (options.json)
+            print_json({{"execution_id", one.execution_id}, {"status", "ended"}});
+        else
+            print_result("{} has ended\n", short_id(one.execution_id));
     }
     return exit_completed;
 }
@@ -29,7 +111,8 @@ int cancel(const CancelOptions& options)
 void define_cancel(CLI::App& app, CancelOptions& o)
 {
     add_common(app, o);
-    add_execution(app, o.execution);
+    add_execution(app, o.execution)->required(false);
+    app.add_flag("--all", o.all, "Cancel all running and queued commands, also steps of workflows");
     app.add_flag("--no-wait", o.no_wait, "Do not wait until the execution has ended");
 }
 

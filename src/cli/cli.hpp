@@ -21,6 +21,7 @@ enum ExitCode {
     exit_internal = 4,   ///< An internal or system error.
     exit_unhealthy = 5,  ///< `autoexec health`: commands cannot run.
     exit_input = 6,      ///< A command needed a person's answer (`--fail-on-input`).
+    exit_timeout = 124,  ///< `autoexec wait --timeout`: not all have ended, as of timeout(1).
     exit_cancelled = 130,
 };
 

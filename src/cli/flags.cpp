@@ -103,12 +103,13 @@ void add_limit(CLI::App& app, std::size_t& limit)
         ->default_str(std::to_string(limit));
 }
 
-void add_execution(CLI::App& app, std::string& id, const std::string& more)
+CLI::Option* add_execution(CLI::App& app, std::string& id, const std::string& more)
 {
-    app.add_option("execution", id,
-                   "The id of the execution or attempt, or at least its last four characters, as "
-                   "autoexec status and autoexec history show it" +
-                       more)
+    return app
+        .add_option("execution", id,
+                    "The id of the execution or attempt, or at least its last four characters, as "
+                    "autoexec status and autoexec history show it" +
+                        more)
         ->required()
         ->type_name("ID");
 }
@@ -126,11 +127,16 @@ void add_common(CLI::App& app, CommonOptions& common)
     app.add_flag("--json", common.json, "Print results as JSON, one object per line");
 }
 
-void add_session(CLI::App& app, SessionFlags& flags)
+void add_max_parallel(CLI::App& app, SessionFlags& flags)
 {
     add_count(
         app, "-j,--jobs,--max-parallel", max_jobs, [&flags](std::size_t n) { flags.jobs = n; },
         "Run at most N commands at once; 0: no limit (default 8)");
+}
+
+void add_session(CLI::App& app, SessionFlags& flags)
+{
+    add_max_parallel(app, flags);
     add_duration(app, "--total-timeout", flags.total_timeout,
                  "Time limit for all attempts of a command");
     add_duration(app, "--polling-interval", flags.polling_interval,

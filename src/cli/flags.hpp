@@ -31,9 +31,10 @@ void add_list(CLI::App& app, const std::string& names, std::vector<std::string>&
               const std::string& type, const std::string& help);
 void add_limit(CLI::App& app, std::size_t& limit);
 /// The id of an execution or attempt. `more`: what else it may be.
-void add_execution(CLI::App& app, std::string& id, const std::string& more = {});
+CLI::Option* add_execution(CLI::App& app, std::string& id, const std::string& more = {});
 void add_project(CLI::App& app, CommonOptions& common);
 void add_common(CLI::App& app, CommonOptions& common);
+void add_max_parallel(CLI::App& app, SessionFlags& flags);
 void add_session(CLI::App& app, SessionFlags& flags);
 
 }  // namespace autoexec::cli

@@ -1,15 +1,17 @@
 #include "autoexec/executor.hpp"
+#include "cli/queue/submission.hpp"
 #include "cli/records/record_removal.hpp"
 #include "cli/session/agents.hpp"
+#include "cli/session/batch_outcome.hpp"
 #include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/display.hpp"
 #include "cli/session/jobs.hpp"
+#include "cli/session/new_worktrees.hpp"
 #include "cli/session/notify.hpp"
 #include "cli/subcommand.hpp"
-#include "cli/worktree/trees.hpp"
-#include "protocol/error_codes.hpp"
 #include "protocol/layout.hpp"
+#include "protocol/queue_file.hpp"
 #include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
 
@@ -40,6 +42,7 @@ Examples:
   autoexec run "fix issue 12" --new-worktree issue-12 --agent coder
   autoexec run --new-worktree a@v1.0 --new-worktree b -- make -j4 all
   autoexec run --list commands.jsonl -j 4 --json > results.jsonl
+  autoexec run --detach "fix issue 12" --new-worktree issue-12 --agent coder
 
 Each line of a list is a JSON object; only the command is required:
   {"command": "make", "argv": ["make"], "worktree": "DIR", "new_worktree": "NAME@REF",
@@ -54,6 +57,7 @@ project file, 4 internal or system error, 6 a command needed an answer (--fail-o
 
 struct RunOptions : CommonOptions, JobOptions {
     SessionFlags session;
+    SubmissionOptions submission;
     std::string notify;
     bool show_output = false;
 };
@@ -62,12 +66,6 @@ struct RunOptions : CommonOptions, JobOptions {
 void rethrow(std::exception_ptr failure)
 {
     if (failure) std::rethrow_exception(std::move(failure));
-}
-
-std::string ref_of(const CommandJob& job)
-{
-    const auto at = job.new_worktree.find('@');
-    return at == std::string::npos ? "HEAD" : job.new_worktree.substr(at + 1);
 }
 
 /// Runs a list of commands; each ends independently of the others.
@@ -81,7 +79,7 @@ public:
           session_(o.session, manager, display_->screen(),
                    o.session.external_agent ? std::nullopt : std::optional(agents.all()),
                    jobs_.size()),
-          repository_options_(worktree_options(manager)),
+          new_worktrees_(session_, manager.load().worktrees, git_interrupt_),
           prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
@@ -102,7 +100,12 @@ private:
     {
         const auto begin = std::chrono::steady_clock::now();
         pending_ = jobs_.size();
-        co_await open_repository();
+        // Each REF is resolved before any command runs, since a command may move it.
+        for (const auto& job : jobs_) {
+            if (job.new_worktree.empty()) continue;
+            auto resolving = new_worktrees_.commit_of(ref_of_new_worktree(job));
+            (void)co_await std::move(resolving);
+        }
         for (auto& job : jobs_) {
             std::string problem;
             if (!job.new_worktree.empty() && session_.interrupts() == 0)
@@ -121,42 +124,13 @@ private:
         sum_up(std::chrono::duration_cast<milliseconds>(took));
     }
 
-    git::RepositoryOptions worktree_options(AutoExecutionConfigManager& manager) const
-    {
-        auto options = repository_options(session_.root());
-        options.spawner = session_.spawner();
-        options.min_free_bytes = manager.load().worktrees.min_free_bytes;
-        options.interrupt = git_interrupt_;
-        return options;
-    }
-
-    // Resolves each REF before any command runs, since a command may move it.
-    asio::awaitable<void> open_repository()
-    {
-        for (const auto& job : jobs_) {
-            if (job.new_worktree.empty()) continue;
-            if (!opened_.repository) {
-                auto opening = git::Repository::open(repository_options_);
-                opened_ = co_await std::move(opening);
-            }
-            const auto ref = ref_of(job);
-            if (!opened_.repository || commits_.contains(ref)) continue;
-            auto resolving = opened_.repository->resolve(ref);
-            auto commit = co_await std::move(resolving);
-            // `make_tree` reports a REF that cannot be resolved.
-            commits_.emplace(ref, commit.problem.empty() ? commit.id : ref);
-        }
-    }
-
     asio::awaitable<std::string> make_tree(CommandJob& job)
     {
-        if (!opened_.repository) co_return opened_.problem;
-        auto making =
-            git::add_tree(*opened_.repository, name_of_new_worktree(job), commits_.at(ref_of(job)));
+        auto resolving = new_worktrees_.commit_of(ref_of_new_worktree(job));
+        auto commit = co_await std::move(resolving);
+        auto making = new_worktrees_.create(name_of_new_worktree(job), std::move(commit));
         auto made = co_await std::move(making);
-        for (const auto& warning : made.warnings)
-            print_message("warning: {}\n", text::printable(warning));
-        job.request.worktree = made.path;
+        if (!made.path.empty()) job.request.worktree = made.path;
         co_return std::move(made.problem);
     }
 
@@ -187,37 +161,21 @@ private:
 
     void conclude(ExecutionResult result, bool is_internal_error)
     {
-        ++ends_[result.status];
         last_execution_ = result.execution_id;
         spent_ += protocol::Spending(result.usage, prices_);
-        if (is_internal_error && session_.interrupts() == 0) has_internal_error_ = true;
-        needed_input_ |= result.error && result.error->code == error_codes::input_needed;
+        outcome_.add(result, is_internal_error && session_.interrupts() == 0);
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         display_->finished(result);
         if (options_.json)
-            print_json(json_of(result));
+            print_json(json_of(result, prices_));
         else
-            print(result);
+            print_execution(result, prices_);
+        if (!options_.json && options_.show_output && !result.output.empty())
+            print_result("{}\n", text::printable(result.output, true));
         display_->screen().redraw();
         session_.notifications().add_result(result);
         if (--pending_ == 0) done_.cancel();
-    }
-
-    [[nodiscard]] boost::json::object json_of(const ExecutionResult& result) const
-    {
-        auto line = to_json(result);
-        protocol::add_estimate(line["usage"], {result.usage, prices_});
-        return line;
-    }
-
-    void print(const ExecutionResult& result) const
-    {
-        print_result("{}\n", result_line(result, prices_));
-        for (const auto& warning : result.warnings)
-            print_message("  warning: {}\n", text::printable(warning));
-        if (options_.show_output && !result.output.empty())
-            print_result("{}\n", text::printable(result.output, true));
     }
 
     static ExecutionResult refused(const CommandJob& job, std::string problem)
@@ -231,17 +189,11 @@ private:
 
     void sum_up(milliseconds took)
     {
-        std::string ends;
         notify::Notification end;
-        for (const auto& [status, count] : ends_) {
-            ends +=
-                fmt::format("{}{} {}", ends.empty() ? "" : ", ", count,
-                            status == ExecutionStatus::timeout ? "timed out" : to_string(status));
-            end.message[to_string(status)] = count;
-        }
+        for (const auto& [status, count] : outcome_.ends) end.message[to_string(status)] = count;
         summary_ =
             fmt::format("{} {} in {}: {}", jobs_.size(), jobs_.size() == 1 ? "command" : "commands",
-                        text::format_duration(took), ends);
+                        text::format_duration(took), outcome_.to_text());
         const auto usage = jobs_.size() == 1 ? std::string() : to_text(spent_);
         if (!usage.empty()) summary_ += "; " + usage;
         end.kind = notify::Kind::run_ended;
@@ -254,11 +206,7 @@ private:
     [[nodiscard]] int exit_code() const
     {
         if (session_.interrupts() > 0) return exit_cancelled;
-        if (has_internal_error_ || session_.records_lost()) return exit_internal;
-        if (needed_input_) return exit_input;
-        if (ends_.contains(ExecutionStatus::failed) || ends_.contains(ExecutionStatus::timeout))
-            return exit_failed;
-        return ends_.contains(ExecutionStatus::cancelled) ? exit_cancelled : exit_completed;
+        return session_.records_lost() ? exit_internal : outcome_.exit_code();
     }
 
     const RunOptions& options_;
@@ -266,20 +214,16 @@ private:
     std::shared_ptr<Display> display_;
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
-    git::RepositoryOptions repository_options_;
-    git::Repository::Opened opened_;              ///< For new worktrees.
-    std::map<std::string, std::string> commits_;  ///< Of new worktrees, by REF.
+    NewWorktrees new_worktrees_;
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{session_.context(), asio::steady_timer::time_point::max()};
 
     ModelPrices prices_;
     protocol::Spending spent_;
-    std::map<ExecutionStatus, int> ends_;
+    BatchOutcome outcome_;
     std::size_t pending_ = 0;
     std::string last_execution_;
     std::string summary_;
-    bool has_internal_error_ = false;
-    bool needed_input_ = false;
 };
 
 int run(const RunOptions& options)
@@ -293,6 +237,12 @@ int run(const RunOptions& options)
         notify = program_words(options.notify, std::filesystem::current_path(), problem);
         if (!problem.empty()) problems.push_back("--notify: " + problem);
     }
+    for (auto& problem : submission_problems(options.submission, flags))
+        problems.push_back(std::move(problem));
+    if (options.submission.detach && (!options.notify.empty() || options.show_output))
+        problems.emplace_back(
+            "--notify and --show-output cannot be combined with --detach; use "
+            "'autoexec wait' and 'autoexec logs'");
     if (!problems.empty()) {
         print_errors("run", problems);
         print_message("Run 'autoexec run --help' for examples.\n");
@@ -317,6 +267,8 @@ int run(const RunOptions& options)
     if (!problems.empty()) throw Failure(exit_invalid, std::move(problems));
     if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
         print_message(no_agents_file_notice);
+    if (options.submission.detach)
+        return submit_jobs(options.submission, flags, options.json, root, config, std::move(jobs));
     return BatchRun(options, manager, std::move(jobs), agents, std::move(notify)).run();
 }
 
@@ -326,6 +278,12 @@ void define_run(CLI::App& app, RunOptions& o)
     add_common(app, o);
     add_job(app, o);
     add_session(app, o.session);
+    app.add_flag("--detach", o.submission.detach,
+                 "Put the commands into the queue, print their ids, and return");
+    app.add_option("--priority", o.submission.priority,
+                   "With --detach: start before commands with a lower number (default 0)")
+        ->type_name("N")
+        ->check(CLI::Range(-protocol::max_priority, protocol::max_priority));
     app.add_option("--notify", o.notify,
                    "Run PROGRAM for each result and each question, as JSON on stdin")
         ->type_name("PROGRAM");

@@ -21,6 +21,7 @@ namespace autoexec::cli {
     EACH(worktree_gc)              \
     EACH(worktree_restore)         \
     EACH(worktree_drop)            \
+    EACH(queue_run)                \
     EACH(agent)                    \
     EACH(agents_validate)          \
     EACH(agents_list)              \
@@ -35,6 +36,7 @@ namespace autoexec::cli {
     EACH(audit_verify)             \
     EACH(records_gc)               \
     EACH(logs)                     \
+    EACH(wait)                     \
     EACH(cancel)                   \
     EACH(answer)                   \
     EACH(say)                      \
@@ -58,9 +60,10 @@ struct Group {
     const char* help;
 };
 
-constexpr std::array<Group, 6> groups{{
+constexpr std::array<Group, 7> groups{{
     {"workflow", "Run and manage workflows of dependent steps"},
     {"worktree", "List, remove and restore the worktrees of workflows"},
+    {"queue", "Run detached commands"},
     {"agents", "Create, check, list and reset the agents of this project"},
     {"audit", "Query, follow and verify the audit log"},
     {"records", "Remove old records"},

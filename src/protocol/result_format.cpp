@@ -200,11 +200,18 @@ std::optional<int> small_integer(const text::Fields& in, std::string_view key)
     return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
 }
 
-std::chrono::milliseconds read_queued(const text::Fields& in)
+std::chrono::milliseconds read_seconds(const text::Fields& in, std::string_view key)
 {
     constexpr double max_seconds = 1e10;
-    const auto queued = std::clamp(in.number("queued_seconds").value_or(0), 0.0, max_seconds);
-    return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * queued));
+    const auto found = std::clamp(in.number(key).value_or(0), 0.0, max_seconds);
+    return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * found));
+}
+
+std::optional<CommandError> read_error(const text::Fields& in)
+{
+    const auto message = in.string("error");
+    if (!message) return std::nullopt;
+    return CommandError{*message, in.string("error_code").value_or(""), {}, 0};
 }
 
 }  // namespace
@@ -227,14 +234,32 @@ std::optional<ExecutionResult> read_execution(const text::Fields& result)
     execution.artifacts = result.object("claimed").strings("artifacts");
     execution.exit_code = small_integer(result.object("exit"), "exit_code");
     execution.signal = small_integer(result.object("exit"), "signal");
-    if (const auto error = result.string("error"))
-        execution.error = CommandError{*error, result.string("error_code").value_or(""), {}, 0};
-    execution.queued = read_queued(result);
+    execution.error = read_error(result);
+    execution.queued = read_seconds(result, "queued_seconds");
     execution.usage = parse_usage(result.object("usage"));
     execution.session = result.string("session").value_or("");
     execution.session_usage = parse_usage(result.object("session_usage"));
     execution.warnings = result.strings("warnings");
     return execution;
+}
+
+std::optional<ExecutionResult> read_result(const json::object& object)
+{
+    std::vector<std::string> ignored;
+    const text::Fields in(&object, ignored);
+    const auto status = parse_word<ExecutionStatus>(in.string("status").value_or(""));
+    if (!status) return std::nullopt;
+    ExecutionResult result;
+    result.status = *status;
+    result.execution_id = in.string("execution_id").value_or("");
+    result.command = in.string("command").value_or("");
+    result.worktree = in.string("worktree").value_or("");
+    result.attempts = static_cast<int>(in.integer("attempts", 0, 1'000'000).value_or(0));
+    result.duration = read_seconds(in, "duration_seconds");
+    result.error = read_error(in);
+    result.usage = parse_usage(in.object("usage"));
+    result.warnings = in.strings("warnings");
+    return result;
 }
 
 }  // namespace autoexec::protocol

@@ -51,12 +51,12 @@ bool exists(const fs::path& root, const char* folder, const std::string& name)
     return opened && ::faccessat(opened.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-bool move(const fs::path& root, const std::string& name, const char* to)
+bool move(const fs::path& root, const std::string& name, const char* from, const char* to)
 {
     error_code ec;
-    const auto from = folder_in(root, layout::queue).open(ec);
-    const auto target = from ? folder_in(root, to).create(ec) : UniqueFd();
-    return target && ::renameat(from.get(), name.c_str(), target.get(), name.c_str()) == 0;
+    const auto source = folder_in(root, from).open(ec);
+    const auto target = source ? folder_in(root, to).create(ec) : UniqueFd();
+    return target && ::renameat(source.get(), name.c_str(), target.get(), name.c_str()) == 0;
 }
 
 bool starts_before(const Request& a, const Request& b)
@@ -106,6 +106,15 @@ void sweep_results(const fs::path& root)
         if (!id_in(name).empty() &&
             changed_at(folder.get(), name) + max_age.count() < std::time(nullptr))
             (void)files::remove_file(folder.get(), name);
+}
+
+// Without a time: the request is in the place of the result.
+protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
+{
+    protocol::QueuedResult ended;
+    ended.id = request.id();
+    ended.result = to_json(cancelled_execution(request));
+    return ended;
 }
 
 }  // namespace
@@ -161,7 +170,7 @@ std::vector<Request> QueueFolder::list(const char* path, SeenFiles& seen) const
             const auto known = seen.find(name);
             auto file = known != seen.end() && known->second.stamp == files::stamp_of(st)
                             ? std::move(known->second)
-                            : read_request(folder.get(), path, name);
+                            : read_request(folder.get(), path, name, st);
             if (file.request) requests.push_back(file.request);
             now.emplace(name, std::move(file));
         }
@@ -173,8 +182,12 @@ std::vector<Request> QueueFolder::list(const char* path, SeenFiles& seen) const
 }
 
 QueueFolder::Seen QueueFolder::read_request(int folder, const std::string& path,
-                                            const std::string& name) const
+                                            const std::string& name, const struct stat& st) const
 {
+    // Git cannot give a file this mode, so a request that came with a commit does not run.
+    if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return {files::stamp_of(st), nullptr,
+                "Others can read it, so autoexec has not written it; to run it: chmod 600."};
     struct stat root {};
     (void)::stat(project_root_.c_str(), &root);
     const auto found = files::read_trusted(folder, name, protocol::queue_file_limit,
@@ -223,7 +236,12 @@ RequestState QueueFolder::state_of(const std::string& id) const
 
 bool QueueFolder::start(const std::string& id) const
 {
-    return move(project_root_, file_of(id), layout::started_requests);
+    return move(project_root_, file_of(id), layout::queue, layout::started_requests);
+}
+
+void QueueFolder::put_back(const std::string& id) const
+{
+    (void)move(project_root_, file_of(id), layout::started_requests, layout::queue);
 }
 
 error_code QueueFolder::update_started(const protocol::QueuedRequest& request) const
@@ -239,7 +257,7 @@ error_code QueueFolder::update_started(const protocol::QueuedRequest& request) c
 // in the place of a result means just that.
 bool QueueFolder::cancel_waiting(const std::string& id) const
 {
-    if (!move(project_root_, file_of(id), layout::ended_requests)) return false;
+    if (!move(project_root_, file_of(id), layout::queue, layout::ended_requests)) return false;
     finish_cancellation(id);
     return true;
 }
@@ -338,15 +356,12 @@ ExecutionResult failed_result(const protocol::QueuedRequest& request, CommandErr
     return result;
 }
 
-protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
+ExecutionResult cancelled_execution(const protocol::QueuedRequest& request)
 {
     auto result = failed_result(
         request, {"The command was cancelled before it was started.", "cancelled", false, 0});
     result.status = ExecutionStatus::cancelled;
-    protocol::QueuedResult ended;
-    ended.id = request.id();
-    ended.result = to_json(result);
-    return ended;
+    return result;
 }
 
 }  // namespace autoexec::queue

@@ -5,6 +5,8 @@
 #include "files/safe_files.hpp"
 #include "protocol/queue_file.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -56,6 +58,9 @@ public:
     /// Makes a waiting request a started one. False: another process was faster.
     [[nodiscard]] bool start(const std::string& id) const;
 
+    /// Makes a started request, of which nothing was published, a waiting one again.
+    void put_back(const std::string& id) const;
+
     /// Replaces a started request, for example with the worktree that was created for it.
     error_code update_started(const protocol::QueuedRequest& request) const;
 
@@ -93,7 +98,8 @@ private:
     using SeenFiles = std::map<std::string, Seen, std::less<>>;
 
     std::vector<Request> list(const char* folder, SeenFiles& seen) const;
-    Seen read_request(int folder, const std::string& path, const std::string& name) const;
+    Seen read_request(int folder, const std::string& path, const std::string& name,
+                      const struct stat& st) const;
     void finish_cancellation(const std::string& id) const;
 
     std::filesystem::path project_root_;
@@ -104,8 +110,8 @@ private:
 /// Results that are older are removed: `autoexec history` still has their executions.
 inline constexpr std::chrono::hours max_age_of_results{24 * 30};
 
-/// The result of a request that was cancelled before it was started.
-protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request);
+/// The result of a request that was cancelled before it was published.
+ExecutionResult cancelled_execution(const protocol::QueuedRequest& request);
 
 /// The result of a request that an engine refuses, or cannot start: a failure with this error.
 ExecutionResult failed_result(const protocol::QueuedRequest& request, CommandError error);

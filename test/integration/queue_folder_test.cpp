@@ -141,6 +141,16 @@ TEST_CASE("a started request can be replaced and asked to cancel")
     CHECK(queue.folder.consume_cancel_requests().empty());
 }
 
+TEST_CASE("a started request of which nothing was published can wait again")
+{
+    Queue queue;
+    REQUIRE(queue.folder.start(queue.id()));
+    queue.folder.put_back(queue.id());
+    CHECK(queue.folder.state_of(queue.id()) == RequestState::waiting);
+    CHECK(queue.folder.list_waiting().size() == 1);
+    CHECK(queue.folder.list_started().empty());
+}
+
 TEST_CASE("a cancelled request shows no secret")
 {
     Queue queue;
@@ -173,14 +183,17 @@ TEST_CASE("what is no request is reported and left alone")
     const auto open = text::new_uuid();
     add(open, "");
     fs::permissions(queue.path() / (open + ".json"), fs::perms(0666));
+    const auto cloned = request_of("evil");
+    add(cloned.id(), protocol::format_queued(cloned));
+    fs::permissions(queue.path() / (cloned.id() + ".json"), fs::perms(0644));
     add("pause", "{}");
     add("../escape", "{}");
 
     REQUIRE(queue.folder.list_waiting().size() == 1);
-    CHECK(queue.folder.broken().size() == 7);
+    CHECK(queue.folder.broken().size() == 8);
     for (const auto& broken : queue.folder.broken()) CHECK_FALSE(broken.problem.empty());
     REQUIRE(queue.folder.list_waiting().size() == 1);
-    CHECK(queue.folder.broken().size() == 7);
+    CHECK(queue.folder.broken().size() == 8);
     CHECK(fs::exists(queue.path() / (large + ".json")));
 }
 

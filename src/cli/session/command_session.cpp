@@ -115,6 +115,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
       records_(ctx_.get_executor(), manager.load(), root_),
       max_open_files_(soft_limit_of_files()),
       options_(make_executor_options(agents, checked_attempt)),
+      max_parallel_(options_.max_parallel),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner({}, max_open_files_)),
       notifications_(std::make_shared<notify::Notifications>(
@@ -187,7 +188,9 @@ AgentOptions CommandSession::embedded_agent(AgentsFile agents) const
 void CommandSession::apply(const AutoExecutionConfig& config,
                            const std::vector<std::string>& changed)
 {
-    executor_.set_options(executor_options(flags_, config, root_, commands_));
+    auto options = executor_options(flags_, config, root_, commands_);
+    max_parallel_ = options.max_parallel;
+    executor_.set_options(std::move(options));
     budget_.set_limits(budget_limits(flags_, config), config.executor.prices);
     notifications_->set_config(config.notify);
     if (agent_) agent_->set_options(agent_options(flags_, config, root_));

@@ -39,6 +39,8 @@ public:
     asio::io_context& context() noexcept { return ctx_; }
     BackgroundAgentAutoExecutor& executor() noexcept { return executor_; }
     [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
+    /// How many commands may run at once now; zero: no limit.
+    [[nodiscard]] std::size_t max_parallel() const noexcept { return max_parallel_; }
     [[nodiscard]] const std::shared_ptr<Spawner>& spawner() const noexcept { return spawner_; }
     [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }
 
@@ -95,6 +97,7 @@ private:
     RecordWriters records_;
     std::uint64_t max_open_files_;  ///< At the start: that of programs.
     ExecutorOptions options_;
+    std::size_t max_parallel_;
     BackgroundAgentAutoExecutor executor_;
     std::shared_ptr<Spawner> spawner_;
     std::shared_ptr<notify::Notifications> notifications_;

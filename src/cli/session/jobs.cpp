@@ -229,6 +229,12 @@ std::string name_of_new_worktree(const CommandJob& job)
     return job.new_worktree.substr(0, job.new_worktree.find('@'));
 }
 
+std::string ref_of_new_worktree(const CommandJob& job)
+{
+    const auto at = job.new_worktree.find('@');
+    return at == std::string::npos ? "HEAD" : job.new_worktree.substr(at + 1);
+}
+
 void add_job(CLI::App& app, JobOptions& o)
 {
     app.add_option("command,--command", o.command,

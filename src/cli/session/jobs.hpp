@@ -42,6 +42,8 @@ struct CommandJob {
 
 /// `NAME` of `NAME@REF`.
 std::string name_of_new_worktree(const CommandJob& job);
+/// `REF` of `NAME@REF`, by default `HEAD`.
+std::string ref_of_new_worktree(const CommandJob& job);
 
 void add_job(CLI::App& app, JobOptions& options);
 

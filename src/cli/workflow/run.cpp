@@ -1,5 +1,6 @@
 #include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/workflow/detached_run.hpp"
 #include "cli/workflow/live_workflow.hpp"
 #include "cli/workflow/setup.hpp"
 #include "git_files/git_dir.hpp"
@@ -18,6 +19,7 @@ Examples:
   autoexec workflow run release.yaml --param version=1.4.0
   autoexec workflow run feature.yaml -p "Sign in with a passkey" --agent coder -j 4
   autoexec workflow run feature.yaml --dry-run
+  autoexec wait $(autoexec workflow run feature.yaml --detach)
   autoexec workflow run feature.yaml --merge-into develop
 
 In a git repository, each step runs in its own worktree, and all work is merged into the branch
@@ -39,6 +41,7 @@ struct WorkflowRunCommandOptions : WorkflowFlags {
     std::string merge_into;  ///< Empty: no branch of the user's.
     bool dry_run = false;
     bool strict = false;
+    bool detach = false;
 };
 
 // `HEAD` is that of the current worktree, which may differ from that of the project.
@@ -208,6 +211,7 @@ int run_workflow(const WorkflowRunCommandOptions& options)
     AutoExecutionConfigManager manager({}, root);
     const auto agents = apply_configuration(options, manager, workflow, run);
     if (options.dry_run) return dry_run(options, root, agents, workflow, run);
+    if (options.detach) return detach_run(root, options.json);
     return run_live(options, manager, agents, std::move(workflow), std::move(run));
 }
 
@@ -226,7 +230,10 @@ void define_workflow_run(CLI::App& app, WorkflowRunCommandOptions& o)
         ->type_name("REF");
     app.add_option("--merge-into", o.merge_into, "Merge the completed work into BRANCH")
         ->type_name("BRANCH");
-    app.add_flag("--dry-run", o.dry_run, "Show the plan without running it");
+    auto* const dry = app.add_flag("--dry-run", o.dry_run, "Show the plan without running it");
+    app.add_flag("--detach", o.detach,
+                 "Run it in a process without a terminal, print the run's id, and return")
+        ->excludes(dry);
     app.add_flag("--strict", o.strict, "Treat warnings about the workflow as errors")
         ->excludes("--lenient");
 }

@@ -1,0 +1,370 @@
+#include "cli/queue/queue_engine.hpp"
+
+#include "cli/session/batch_outcome.hpp"
+#include "cli/session/configuration.hpp"
+#include "cli/session/project.hpp"
+#include "protocol/layout.hpp"
+#include "queue/engine_lock.hpp"
+#include "records/running.hpp"
+#include "text/text.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <tuple>
+
+namespace autoexec::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds look_interval{1000};
+constexpr milliseconds min_look_interval{20};
+// A dying process releases the lock of its executor just after that of the queue.
+constexpr milliseconds recheck_interval{100};
+constexpr int max_rechecks = 20;
+// Bounds only the descriptors that are reserved: the limit is that of the configuration.
+constexpr std::size_t max_commands = 100'000;
+
+// Out of memory: otherwise the engine would wait forever for this command.
+void rethrow_failure(std::exception_ptr failure)
+{
+    if (failure) std::rethrow_exception(std::move(failure));
+}
+
+// The latest attempt of an execution; null: none is recorded as running.
+const records::RunningEntry* attempt_of(const std::vector<records::RunningEntry>& entries,
+                                        const std::string& execution_id)
+{
+    const auto found =
+        std::find_if(entries.rbegin(), entries.rend(), [&](const records::RunningEntry& entry) {
+            return entry.record.execution_id == execution_id;
+        });
+    return found == entries.rend() ? nullptr : &*found;
+}
+
+std::string missing_variable(const std::vector<std::string>& names)
+{
+    const auto missing = std::find_if(names.begin(), names.end(), [](const std::string& name) {
+        return std::getenv(name.c_str()) == nullptr;
+    });
+    return missing == names.end() ? std::string() : *missing;
+}
+
+}  // namespace
+
+QueueEngine::QueueEngine(const QueueEngineOptions& options, AutoExecutionConfigManager& manager,
+                         const Agents& agents, queue::QueueFolder& folder)
+    : options_(options),
+      agents_(agents),
+      folder_(folder),
+      display_(std::make_shared<Display>(Screen::suitable_mode(options.session.quiet), 0)),
+      session_(options.session, manager, display_->screen(), agents.all(), max_commands),
+      new_worktrees_(session_, manager.load().worktrees, git_interrupt_),
+      prices_(manager.load().executor.prices),
+      agent_limits_(agents.limits())
+{
+    session_.executor().subscribe(display_);
+}
+
+int QueueEngine::run()
+{
+    session_.run(
+        work(), [this](asio::cancellation_type type) { cancel(type); },
+        CommandSession::Recovery::after);
+    if (session_.interrupts() > 0) return exit_cancelled;
+    return session_.records_lost() ? exit_internal : exit_completed;
+}
+
+asio::awaitable<void> QueueEngine::work()
+{
+    co_await recover_started();
+    for (;;) {
+        watch();
+        serve_cancel_requests();
+        if (may_start()) start_waiting();
+        report_broken();
+        if (is_done()) break;
+        co_await pause();
+    }
+    watches_.clear();
+}
+
+asio::awaitable<void> QueueEngine::pause()
+{
+    ended_before_ = std::move(ended_);
+    ended_.clear();
+    co_await sleep(min_look_interval);  // many changes at once are one look
+    if (!woken_) co_await sleep(look_interval);
+    woken_ = false;
+}
+
+asio::awaitable<void> QueueEngine::sleep(milliseconds time)
+{
+    error_code ignored;
+    look_.expires_after(time);
+    co_await look_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+void QueueEngine::wake()
+{
+    woken_ = true;
+    look_.cancel();
+}
+
+bool QueueEngine::may_start() const
+{
+    return session_.interrupts() == 0 && !queue::is_draining(session_.root());
+}
+
+bool QueueEngine::is_done()
+{
+    if (!flights_.empty()) return false;
+    return !may_start() || (!options_.keep && folder_.list_waiting().empty());
+}
+
+// An event only wakes the engine early. A folder may be created, or replaced, at any time.
+void QueueEngine::watch()
+{
+    if (session_.options().file_events == FileEvents::off) return;
+    watches_.resize(2);
+    for (std::size_t i = 0; i < watches_.size(); ++i) {
+        const auto path = session_.root() / (i == 0 ? layout::queue : layout::started_requests);
+        const auto& notifier = session_.options().notifier;
+        std::error_code ec;
+        if ((watches_[i] && notifier->coverage(path) == Coverage::all) ||
+            !std::filesystem::is_directory(path, ec))
+            continue;
+        watches_[i].reset();
+        watches_[i] = notifier->watch_folder(
+            path, [this] { asio::post(session_.context(), [this] { wake(); }); });
+    }
+}
+
+asio::awaitable<void> QueueEngine::recover_started()
+{
+    for (const auto& request : folder_.list_started()) {
+        if (folder_.state_of(request->id()) == queue::RequestState::ended) {
+            folder_.remove_started(request->id());
+            continue;
+        }
+        auto entries = records::list_running(session_.root());
+        const auto* attempt = attempt_of(entries, request->id());
+        for (int i = 0; attempt != nullptr && attempt->alive && i < max_rechecks; ++i) {
+            co_await sleep(recheck_interval);
+            entries = records::list_running(session_.root());
+            attempt = attempt_of(entries, request->id());
+        }
+        recover(request, attempt);
+    }
+}
+
+/// An attempt that may have run is not simply run again: it is adopted, and the executor decides.
+void QueueEngine::recover(const queue::Request& request, const records::RunningEntry* attempt)
+{
+    if (attempt != nullptr && attempt->alive) {
+        print_message("{} is not recovered: its executor lives{}{}\n", short_id(request->id()),
+                      attempt->other_host.empty() ? "" : " on the host ",
+                      text::printable(attempt->other_host));
+        return;
+    }
+    if (folder_.is_interrupted(request->id()) && !request->request.idempotent) {
+        CommandError error{records::interrupted_message, "interrupted", std::nullopt, 0};
+        return conclude(queue::failed_result(*request, std::move(error)), false);
+    }
+    if (attempt == nullptr) return start(request, std::nullopt);
+    const auto& record = attempt->record;
+    AttemptReference reference(record.execution_id, record.attempt_id, record.attempt);
+    reference.started_at = record.started_at;
+    start(request, std::move(reference));
+}
+
+void QueueEngine::start_waiting()
+{
+    const auto has_slot = [this] {
+        const auto limit = session_.max_parallel();
+        return limit == 0 || flights_.size() < limit;
+    };
+    if (!has_slot()) return;
+    for (const auto& request : folder_.list_waiting()) {
+        if (!has_slot()) return;
+        if (has_its_turn(*request) && folder_.start(request->id())) start(request, std::nullopt);
+    }
+}
+
+// Others start meanwhile: what would only wait for its agent or its worktree takes no slot.
+bool QueueEngine::has_its_turn(const protocol::QueuedRequest& request) const
+{
+    const auto& r = request.request;
+    const auto limit = agent_limits_.find(r.agent);
+    const auto of_agent = std::count_if(flights_.begin(), flights_.end(), [&](const auto& flight) {
+        return flight.request->request.agent == r.agent;
+    });
+    if (limit != agent_limits_.end() && limit->second > 0 &&
+        static_cast<std::size_t>(of_agent) >= limit->second)
+        return false;
+    return r.worktree.empty() ||
+           std::none_of(flights_.begin(), flights_.end(),
+                        [&](const Flight& flight) { return flight.worktree == r.worktree; });
+}
+
+void QueueEngine::start(const queue::Request& request, std::optional<AttemptReference> attempt)
+{
+    const auto flight = flights_.emplace(flights_.end(), request);
+    flight->worktree = request->request.worktree;
+    asio::co_spawn(session_.context(), run_one(flight, std::move(attempt)),
+                   asio::bind_cancellation_slot(flight->cancel.slot(), rethrow_failure));
+}
+
+void QueueEngine::serve_cancel_requests()
+{
+    for (const auto& id : folder_.consume_cancel_requests())
+        for (auto& flight : flights_)
+            if (flight.request->id() == id) {
+                flight.is_cancelled = true;
+                session_.executor().cancel(id);
+            }
+}
+
+void QueueEngine::report_broken()
+{
+    for (const auto& broken : folder_.broken())
+        if (reported_.insert(broken.path + broken.problem).second)
+            print_message("{} is not run: {}\n", text::printable(broken.path),
+                          text::printable(broken.problem));
+}
+
+asio::awaitable<void> QueueEngine::run_one(Flights::iterator flight,
+                                           std::optional<AttemptReference> attempt)
+{
+    co_await asio::this_coro::throw_if_cancelled(false);
+    auto request = flight->request->request;
+    auto preparing = prepare(*flight, request);
+    auto problem = co_await std::move(preparing);
+    if (problem.empty()) {
+        auto executing = execute(*flight, std::move(request), std::move(attempt));
+        co_await std::move(executing);
+    } else {
+        CommandError error{std::move(problem), {}, false, 0};
+        conclude(queue::failed_result(*flight->request, std::move(error)), true);
+    }
+    ended_.splice(ended_.end(), flights_, flight);
+    wake();
+}
+
+asio::awaitable<void> QueueEngine::execute(Flight& flight, CommandRequest request,
+                                           std::optional<AttemptReference> attempt)
+{
+    request.hooks = hooks();
+    session_.add_worktree(request.worktree);
+    auto& executor = session_.executor();
+    std::tuple<error_code, ExecutionResult> end;
+    if (flight.is_cancelled)
+        std::get<1>(end) = queue::cancelled_execution(*flight.request);
+    else if (attempt)
+        end = co_await executor.async_adopt(*std::move(attempt), std::move(request),
+                                            asio::as_tuple(asio::use_awaitable));
+    else
+        end = co_await executor.async_execute_command(std::move(request),
+                                                      asio::as_tuple(asio::use_awaitable));
+    auto& [ec, result] = end;
+    // The end of the engine cancels what runs; what was never published waits for the next one.
+    if (session_.interrupts() > 0 && result.attempts == 0 && !flight.is_cancelled)
+        folder_.put_back(flight.request->id());
+    else
+        conclude(std::move(result), static_cast<bool>(ec));
+}
+
+// The agents file and the environment may differ from those of the submission.
+asio::awaitable<std::string> QueueEngine::prepare(Flight& flight, CommandRequest& request)
+{
+    if (const auto missing = missing_variable(request.env_refs); !missing.empty())
+        co_return fmt::format(
+            "The variable {} is not in the environment of the engine of the queue.",
+            text::printable(missing));
+    if (!Agents::is_built_in(request.agent))
+        if (auto problem = agents_.assign(request); !problem.empty()) co_return problem;
+    if (!flight.request->new_worktree) co_return std::string();
+    co_return co_await make_tree(flight, request);
+}
+
+// A kill leaves the request with `creating`: what exists then was made for it. With it before, what
+// exists belongs to someone else.
+asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandRequest& request)
+{
+    auto queued = *flight.request;
+    auto& tree = *queued.new_worktree;
+    const bool was_creating = std::exchange(tree.creating, true);
+    if (const auto ec = was_creating ? error_code() : folder_.update_started(queued))
+        co_return fmt::format("Its worktree cannot be recorded: {}.", ec.message());
+    auto making = new_worktrees_.create(tree.name, tree.commit, was_creating);
+    auto made = co_await std::move(making);
+    if (!made.problem.empty()) co_return made.problem;
+    flight.worktree = request.worktree = queued.request.worktree = made.path;
+    queued.new_worktree.reset();
+    const auto ec = folder_.update_started(queued);
+    flight.request = std::make_shared<const protocol::QueuedRequest>(std::move(queued));
+    co_return ec ? fmt::format("Its worktree cannot be recorded: {}.", ec.message()) : "";
+}
+
+// Before the running record is removed, so that a kill loses no end. If it cannot be written, the
+// next engine adopts the attempt.
+std::shared_ptr<const CommandHooks> QueueEngine::hooks()
+{
+    auto hooks = std::make_shared<CommandHooks>();
+    hooks->on_end = [this](ExecutionResult result) -> asio::awaitable<void> {
+        if (const auto ec = put_result(result, false)) throw system_error(ec);
+        co_return;
+    };
+    return hooks;
+}
+
+void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
+{
+    if (auto lost = session_.lost_output(result); !lost.empty())
+        result.warnings.push_back(std::move(lost));
+    if (options_.json)
+        print_json(json_of(result, prices_));
+    else
+        print_execution(result, prices_);
+    display_->finished(result);
+    display_->screen().redraw();
+    session_.notifications().add_result(result);
+    if (const auto ec = put_result(result, is_internal_error))
+        print_message("The result of {} cannot be written: {}\n", short_id(result.execution_id),
+                      ec.message());
+    else
+        folder_.remove_started(result.execution_id);
+}
+
+error_code QueueEngine::put_result(const ExecutionResult& result, bool is_internal_error)
+{
+    protocol::QueuedResult ended;
+    ended.id = result.execution_id;
+    ended.ended_at = std::chrono::system_clock::now();
+    ended.internal_error = is_internal_error;
+    ended.result = json_of(result, prices_);
+    return folder_.put_result(ended);
+}
+
+void QueueEngine::cancel(asio::cancellation_type type)
+{
+    git_interrupt_->cancel(*system_clock(), type);
+    if (type == asio::cancellation_type::partial)
+        asio::co_spawn(session_.context(), session_.executor().stop(), asio::detached);
+    else
+        for (auto& flight : flights_) flight.cancel.emit(type);
+    wake();
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "autoexec/config.hpp"
+#include "cli/cli.hpp"
+#include "cli/session/jobs.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+/// `autoexec run --detach`
+namespace autoexec::cli {
+
+/// How detached commands are submitted.
+struct SubmissionOptions {
+    bool detach = false;
+    std::optional<int> priority;
+};
+
+/// Why options cannot be combined with `--detach`, or have no meaning without it.
+std::vector<std::string> submission_problems(const SubmissionOptions& options,
+                                             const SessionFlags& flags);
+
+/// Writes the commands to the queue, prints their ids, and makes sure that an engine lives. Nothing
+/// is written if one of them cannot be run. Throws `Failure`.
+int submit_jobs(const SubmissionOptions& options, const SessionFlags& flags, bool as_json,
+                const std::filesystem::path& root, const AutoExecutionConfig& config,
+                std::vector<CommandJob> jobs);
+
+}  // namespace autoexec::cli

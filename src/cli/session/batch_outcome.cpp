@@ -1,0 +1,52 @@
+#include "cli/session/batch_outcome.hpp"
+
+#include "cli/session/display.hpp"
+#include "cli/session/output.hpp"
+#include "protocol/error_codes.hpp"
+#include "protocol/usage.hpp"
+#include "text/text.hpp"
+
+#include <fmt/format.h>
+
+namespace autoexec::cli {
+
+void BatchOutcome::add(const ExecutionResult& result, bool is_internal_error)
+{
+    ++ends[result.status];
+    has_internal_error |= is_internal_error;
+    needed_input |= result.error && result.error->code == error_codes::input_needed;
+}
+
+std::string BatchOutcome::to_text() const
+{
+    std::string text;
+    for (const auto& [status, count] : ends)
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count,
+                            status == ExecutionStatus::timeout ? "timed out" : to_string(status));
+    return text;
+}
+
+ExitCode BatchOutcome::exit_code() const
+{
+    if (has_internal_error) return exit_internal;
+    if (needed_input) return exit_input;
+    if (ends.contains(ExecutionStatus::failed) || ends.contains(ExecutionStatus::timeout))
+        return exit_failed;
+    return ends.contains(ExecutionStatus::cancelled) ? exit_cancelled : exit_completed;
+}
+
+boost::json::object json_of(const ExecutionResult& result, const ModelPrices& prices)
+{
+    auto line = to_json(result);
+    protocol::add_estimate(line["usage"], {result.usage, prices});
+    return line;
+}
+
+void print_execution(const ExecutionResult& result, const ModelPrices& prices)
+{
+    print_result("{}\n", result_line(result, prices));
+    for (const auto& warning : result.warnings)
+        print_message("  warning: {}\n", text::printable(warning));
+}
+
+}  // namespace autoexec::cli

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "autoexec/command.hpp"
+#include "autoexec/execution_options.hpp"
+#include "cli/cli.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <map>
+#include <string>
+
+namespace autoexec::cli {
+
+/// How the commands of a batch have ended.
+struct BatchOutcome {
+    /// `is_internal_error`: `async_execute_command` had an error.
+    void add(const ExecutionResult& result, bool is_internal_error);
+
+    /// `1 completed, 2 timed out`
+    [[nodiscard]] std::string to_text() const;
+    [[nodiscard]] ExitCode exit_code() const;
+
+    std::map<ExecutionStatus, int> ends;
+    bool has_internal_error = false;
+    bool needed_input = false;
+};
+
+/// The result as `autoexec run --json` prints it, with an estimate of its cost.
+boost::json::object json_of(const ExecutionResult& result, const ModelPrices& prices);
+
+/// Prints the line of a result, and its warnings as messages.
+void print_execution(const ExecutionResult& result, const ModelPrices& prices);
+
+}  // namespace autoexec::cli

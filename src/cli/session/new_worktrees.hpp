@@ -1,0 +1,38 @@
+#pragma once
+
+#include "async/short_names.hpp"
+#include "autoexec/config.hpp"
+#include "cli/session/command_session.hpp"
+#include "git/worktrees.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace autoexec::cli {
+
+/// Creates the worktrees of commands. The repository is opened when one is needed.
+class NewWorktrees {
+public:
+    /// `interrupt` cancels the calls of git.
+    NewWorktrees(const CommandSession& session, const WorktreesConfig& config,
+                 std::shared_ptr<git::Interrupt> interrupt);
+
+    /// The commit of REF now: a later command may move it. REF itself if it cannot be resolved;
+    /// `create` then has the problem.
+    asio::awaitable<std::string> commit_of(std::string ref);
+
+    /// Prints warnings. With `reuse`, an existing worktree of that name is used as it is.
+    asio::awaitable<git::NewTree> create(std::string name, std::string commit, bool reuse = false);
+
+private:
+    asio::awaitable<void> open();
+
+    git::RepositoryOptions options_;
+    git::Repository::Opened opened_;
+    std::map<std::string, std::string> commits_;  ///< By REF.
+};
+
+}  // namespace autoexec::cli
