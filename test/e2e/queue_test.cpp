@@ -354,4 +354,24 @@ TEST_CASE("queued commands can be cancelled, one or all")
     CHECK_FALSE(fs::exists(project.root() / "two"));
 }
 
+TEST_CASE("a workflow runs detached, and wait has its end")
+{
+    Project project;
+    project.write("w.yaml",
+                  "workflow:\n  id: w\n  name: W\n  version: 1.0.0\n  steps:\n"
+                  "    - {id: a, command: \"until test -e go; do sleep 0.02; done\"}\n");
+    const auto started = project.run({"workflow", "run", "w.yaml", "--in-place", "--detach"});
+    REQUIRE_MESSAGE(started.code == 0, started.err);
+    const auto run = lines_of(started.out).at(0);
+    CHECK(project.run({"wait", run, "--timeout", "50ms"}).code == 124);
+    project.write("go", "");
+    const auto ended = project.run({"wait", run});
+    CHECK(ended.code == 0);
+    CHECK(ended.out.starts_with("completed"));
+    CHECK(is_idle(project));
+    const auto invalid = project.run({"workflow", "run", "nothing.yaml", "--detach"});
+    CHECK(invalid.code != 0);
+    CHECK(invalid.out.empty());
+}
+
 TEST_SUITE_END();
