@@ -63,7 +63,7 @@ struct BudgetConfig {
     bool operator==(const BudgetConfig&) const = default;
 };
 
-/// Of what `autoexec run` and `autoexec workflow run` notify a person, and by which ways.
+/// Of what the program notifies a person, and by which ways.
 struct NotifyConfig {
     bool needs_input = false;  ///< A command or a manual step waits for a person.
     bool failed = false;       ///< An execution has failed or timed out.

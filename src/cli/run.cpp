@@ -161,7 +161,6 @@ private:
 
     void conclude(ExecutionResult result, bool is_internal_error)
     {
-        last_execution_ = result.execution_id;
         spent_ += protocol::Spending(result.usage, prices_);
         outcome_.add(result, is_internal_error && session_.interrupts() == 0);
         if (auto lost = session_.lost_output(result); !lost.empty())
@@ -189,18 +188,12 @@ private:
 
     void sum_up(milliseconds took)
     {
-        notify::Notification end;
-        for (const auto& [status, count] : outcome_.ends) end.message[to_string(status)] = count;
         summary_ =
             fmt::format("{} {} in {}: {}", jobs_.size(), jobs_.size() == 1 ? "command" : "commands",
                         text::format_duration(took), outcome_.to_text());
         const auto usage = jobs_.size() == 1 ? std::string() : to_text(spent_);
         if (!usage.empty()) summary_ += "; " + usage;
-        end.kind = notify::Kind::run_ended;
-        // The end of a single command is that of the run.
-        if (jobs_.size() == 1) end.subject = last_execution_;
-        end.text = summary_;
-        session_.notifications().add(std::move(end));
+        session_.notifications().add(run_end_of(outcome_, summary_));
     }
 
     [[nodiscard]] int exit_code() const
@@ -222,7 +215,6 @@ private:
     protocol::Spending spent_;
     BatchOutcome outcome_;
     std::size_t pending_ = 0;
-    std::string last_execution_;
     std::string summary_;
 };
 

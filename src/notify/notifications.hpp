@@ -59,6 +59,9 @@ public:
     /// Anything else.
     void add(Notification notification);
 
+    /// Nothing waits to be sent, and no program runs.
+    [[nodiscard]] bool is_idle() const { return running_ == 0 && !digest_.due(); }
+
     /// Sends what waits, and completes when all programs have ended, or at `abandon`. Call it once,
     /// at the end.
     asio::awaitable<void> drain();

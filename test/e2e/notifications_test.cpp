@@ -3,6 +3,8 @@
 #include "text/text.hpp"
 
 #include <csignal>
+#include <set>
+#include <string>
 #include <utility>
 
 using namespace autoexec::test;
@@ -168,4 +170,18 @@ TEST_CASE("the project's own configuration names no program for notifications")
     CHECK(ended.code == 0);
     CHECK(contains(ended.err, "A project cannot set notify.program"));
     CHECK_FALSE(fs::exists(project.root() / "ran"));
+}
+
+TEST_CASE("the engine of the queue notifies of ends, and that the queue is empty")
+{
+    NotifiedProject project;
+    project.configure("failed: true, run_ended: true",
+                      "  retry: {enabled: false}\n  breaker: {max_failures: 0}\n");
+    project.write("jobs", "{\"command\": \"true\"}\n{\"command\": \"exit 3\"}\n");
+    CHECK(project.run({"run", "--detach", "--list", "jobs"}).code == 0);
+    CHECK(project.run({"wait", "--all"}).code == 1);
+    CHECK(eventually([&] { return project.processes().empty(); }));
+    std::set<std::string> kinds;
+    for (const auto& message : project.messages()) kinds.insert(text_at(message, "kind"));
+    CHECK(kinds == std::set<std::string>{"failed", "run_ended"});
 }

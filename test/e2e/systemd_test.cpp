@@ -5,6 +5,7 @@
 #include <csignal>
 #include <optional>
 #include <sstream>
+#include <string>
 
 using namespace autoexec::test;
 
@@ -58,4 +59,22 @@ TEST_CASE("the unit of an agent starts one, and systemd can stop it")
     agent.signal(SIGTERM);
     CHECK(unit.is_success(agent.wait().code));
     CHECK(value_in(unit.text, "KillMode") == "mixed");  // else the signal reaches its programs, too
+}
+
+TEST_CASE("the unit of the queue runs its commands, and systemd can stop it")
+{
+    Project project;
+    const Unit unit("autoexec-queue@.service");
+    Program engine(unit.start_in(project));
+    REQUIRE(eventually([&] {
+        return contains(read_file(project.records() / "queue/engine.lock"),
+                        std::to_string(engine.pid()));
+    }));
+    CHECK(project.run({"run", "--detach", "touch ran"}).code == 0);
+    CHECK(project.run({"wait", "--all"}).code == 0);
+    CHECK(fs::exists(project.root() / "ran"));
+    engine.signal(SIGTERM);
+    CHECK(unit.is_success(engine.wait().code));
+    // A newer program lets it end, and it takes over again later.
+    CHECK(value_in(unit.text, "Restart") == "always");
 }

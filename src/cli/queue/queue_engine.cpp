@@ -1,6 +1,5 @@
 #include "cli/queue/queue_engine.hpp"
 
-#include "cli/session/batch_outcome.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/project.hpp"
 #include "protocol/layout.hpp"
@@ -94,6 +93,7 @@ asio::awaitable<void> QueueEngine::work()
         serve_cancel_requests();
         if (may_start()) start_waiting();
         report_broken();
+        notify_of_empty_queue();
         if (is_done()) break;
         co_await pause();
     }
@@ -130,7 +130,9 @@ bool QueueEngine::may_start() const
 bool QueueEngine::is_done()
 {
     if (!flights_.empty()) return false;
-    return !may_start() || (!options_.keep && folder_.list_waiting().empty());
+    if (!may_start()) return true;
+    // The end would wait for the programs of notifications, and start nothing meanwhile.
+    return !options_.keep && session_.notifications().is_idle() && folder_.list_waiting().empty();
 }
 
 // An event only wakes the engine early. A folder may be created, or replaced, at any time.
@@ -244,6 +246,14 @@ void QueueEngine::report_broken()
                           text::printable(broken.problem));
 }
 
+void QueueEngine::notify_of_empty_queue()
+{
+    if (outcome_.ends.empty() || !flights_.empty() || !folder_.list_waiting().empty()) return;
+    session_.notifications().add(
+        run_end_of(outcome_, fmt::format("the queue is empty: {}", outcome_.to_text())));
+    outcome_ = {};
+}
+
 asio::awaitable<void> QueueEngine::run_one(Flights::iterator flight,
                                            std::optional<AttemptReference> attempt)
 {
@@ -339,6 +349,7 @@ void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
         print_execution(result, prices_);
     display_->finished(result);
     display_->screen().redraw();
+    outcome_.add(result, is_internal_error);
     session_.notifications().add_result(result);
     if (const auto ec = put_result(result, is_internal_error))
         print_message("The result of {} cannot be written: {}\n", short_id(result.execution_id),

@@ -2,6 +2,7 @@
 
 #include "async/short_names.hpp"
 #include "cli/session/agents.hpp"
+#include "cli/session/batch_outcome.hpp"
 #include "cli/session/command_session.hpp"
 #include "cli/session/display.hpp"
 #include "cli/session/new_worktrees.hpp"
@@ -64,6 +65,7 @@ private:
     void start(const queue::Request& request, std::optional<AttemptReference> attempt);
     void serve_cancel_requests();
     void report_broken();
+    void notify_of_empty_queue();
 
     asio::awaitable<void> run_one(Flights::iterator flight,
                                   std::optional<AttemptReference> attempt);
@@ -87,6 +89,7 @@ private:
     ModelPrices prices_;
     std::map<std::string, std::size_t, std::less<>> agent_limits_;
     Flights flights_;
+    BatchOutcome outcome_;  ///< Since the queue was empty.
     // Kept for a while: a signal must outlive the coroutine that it can cancel.
     Flights ended_;
     Flights ended_before_;

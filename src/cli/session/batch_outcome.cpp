@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace autoexec::cli {
 
 void BatchOutcome::add(const ExecutionResult& result, bool is_internal_error)
@@ -15,6 +17,7 @@ void BatchOutcome::add(const ExecutionResult& result, bool is_internal_error)
     ++ends[result.status];
     has_internal_error |= is_internal_error;
     needed_input |= result.error && result.error->code == error_codes::input_needed;
+    last_execution = result.execution_id;
 }
 
 std::string BatchOutcome::to_text() const
@@ -33,6 +36,20 @@ ExitCode BatchOutcome::exit_code() const
     if (ends.contains(ExecutionStatus::failed) || ends.contains(ExecutionStatus::timeout))
         return exit_failed;
     return ends.contains(ExecutionStatus::cancelled) ? exit_cancelled : exit_completed;
+}
+
+notify::Notification run_end_of(const BatchOutcome& outcome, std::string text)
+{
+    notify::Notification end;
+    end.kind = notify::Kind::run_ended;
+    end.text = std::move(text);
+    int commands = 0;
+    for (const auto& [status, count] : outcome.ends) {
+        end.message[to_string(status)] = count;
+        commands += count;
+    }
+    if (commands == 1) end.subject = outcome.last_execution;
+    return end;
 }
 
 boost::json::object json_of(const ExecutionResult& result, const ModelPrices& prices)

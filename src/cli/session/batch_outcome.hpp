@@ -3,6 +3,7 @@
 #include "autoexec/command.hpp"
 #include "autoexec/execution_options.hpp"
 #include "cli/cli.hpp"
+#include "notify/notification.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -23,7 +24,11 @@ struct BatchOutcome {
     std::map<ExecutionStatus, int> ends;
     bool has_internal_error = false;
     bool needed_input = false;
+    std::string last_execution;
 };
+
+/// The end of a run as a notification: that of a single command is about its execution.
+notify::Notification run_end_of(const BatchOutcome& outcome, std::string text);
 
 /// The result as `autoexec run --json` prints it, with an estimate of its cost.
 boost::json::object json_of(const ExecutionResult& result, const ModelPrices& prices);
