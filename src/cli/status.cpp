@@ -137,7 +137,12 @@ void print(const ProjectState& project)
     bool is_idle = project.executions.empty();
     for_each_manual_step(project, [&](const auto&, const auto&) { is_idle = false; });
     if (is_idle) print_message("No commands are running or queued.\n");
-    for (const auto& entry : project.executions) print(entry);
+    std::size_t place = 0;
+    for (const auto& entry : project.executions)
+        if (entry.state == ExecutionState::queued)
+            print_queued(entry, ++place);
+        else
+            print(entry);
     for_each_manual_step(project,
                          [](const RunEntry& run, const StepEntry& step) { print(run, step); });
     print_held_agents(project);
