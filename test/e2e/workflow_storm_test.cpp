@@ -128,7 +128,7 @@ TEST_CASE("a run whose executor is killed at any moment ends in the same files" 
         const auto running = project.records() / "running";
         for (const auto& name : Project::names_in(running))
             fs::last_write_time(running / name, fs::file_time_type::clock::now() - 1h);
-        CHECK(project.run({"run", "-q", "--", "sleep 0.2"}).code == 0);
+        CHECK(project.run({"run", "-q", "--", "sleep", "0.2"}).code == 0);
         CHECK_FALSE(fs::exists(project.root() / ".git/autoexec/engines"));
         // Claims that were being taken go with the trees.
         const auto swept = project.run({"worktree", "gc"});

@@ -333,7 +333,10 @@ std::shared_ptr<const CommandHooks> QueueEngine::hooks()
 {
     auto hooks = std::make_shared<CommandHooks>();
     hooks->on_end = [this](ExecutionResult result) -> asio::awaitable<void> {
+        if (auto lost = session_.lost_output(result); !lost.empty())
+            result.warnings.push_back(std::move(lost));
         if (const auto ec = put_result(result, false)) throw system_error(ec);
+        stored_.insert(result.execution_id);
         co_return;
     };
     return hooks;
@@ -351,7 +354,10 @@ void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
     display_->screen().redraw();
     outcome_.add(result, is_internal_error);
     session_.notifications().add_result(result);
-    if (const auto ec = put_result(result, is_internal_error))
+    // Not twice: `autoexec wait` may have noted meanwhile that it has reported it.
+    const bool is_stored = stored_.erase(result.execution_id) > 0;
+    const auto ec = is_stored ? error_code() : put_result(result, is_internal_error);
+    if (ec)
         print_message("The result of {} cannot be written: {}\n", short_id(result.execution_id),
                       ec.message());
     else
