@@ -56,8 +56,8 @@ public:
     /// `system_error`: `errc::invalid_agents_file` with every problem, and `errc::invalid_options`.
     Session(executor_type ex, SessionOptions options);
     template <class ExecutionContext>
-    requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
-    Session(ExecutionContext& context, SessionOptions options)
+    requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&> Session(
+        ExecutionContext& context, SessionOptions options)
         : Session(executor_type(context.get_executor()), std::move(options))
     {}
     /// With the default options. Not a default argument: with optimization, GCC 12 warns of its
@@ -65,8 +65,7 @@ public:
     explicit Session(executor_type ex);
     template <class ExecutionContext>
     requires std::convertible_to<ExecutionContext&, boost::asio::execution_context&>
-    explicit Session(ExecutionContext& context) : Session(executor_type(context.get_executor()))
-    {}
+    explicit Session(ExecutionContext& context) : Session(executor_type(context.get_executor())) {}
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;

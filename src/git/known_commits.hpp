@@ -8,8 +8,8 @@
 
 namespace autoexec::git {
 
-/// Facts about commits, which never change. The number of commits is bounded: git can be asked again
-/// for a fact that is forgotten. Thread safety: none.
+/// Facts about commits, which never change. The number of commits is bounded: git can be asked
+/// again for a fact that is forgotten. Thread safety: none.
 class KnownCommits {
 public:
     /// Adds a commit of the repository. Empty arguments: unknown, or, for `parents`, none.
