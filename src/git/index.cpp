@@ -110,8 +110,8 @@ std::optional<IndexFacts> read_index(const fs::path& index, std::size_t id_size,
 
 bool may_have_attributes(const fs::path& index, std::size_t id_size)
 {
-    constexpr std::string_view below = "/.gitattributes";
-    constexpr auto name = below.substr(1);
+    static constexpr std::string_view below = "/.gitattributes";
+    static constexpr auto name = below.substr(1);
     bool found = false;
     const auto look = [&found](const git_files::IndexedFile& file) {
         found = found || file.path == name || file.path.ends_with(below);
