@@ -65,11 +65,11 @@ std::string file_name_of(std::string_view id)
 
 char* write_hex(char* out, std::string_view bytes) noexcept
 {
-    constexpr char digits[] = "0123456789abcdef";
+    constexpr char hex_digits[] = "0123456789abcdef";
     for (const char c : bytes) {
         const auto byte = static_cast<unsigned char>(c);
-        *out++ = digits[byte >> 4];
-        *out++ = digits[byte & 0xF];
+        *out++ = hex_digits[byte >> 4];
+        *out++ = hex_digits[byte & 0xF];
     }
     return out;
 }
