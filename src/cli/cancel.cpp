@@ -43,7 +43,7 @@ std::string find_queued(const std::filesystem::path& root, QueueFolder& folder,
                         const std::string& wanted)
 {
     std::vector<std::string> found;
-    for (auto requests : {folder.list_waiting(), folder.list_started()})
+    for (const auto& requests : {folder.list_waiting(), folder.list_started()})
         for (const auto& request : requests)
             if (is_called(request->id(), wanted)) found.push_back(request->id());
     if (found.size() > 1) fail(exit_usage, "{}; see autoexec status", unmatched(wanted, true));
