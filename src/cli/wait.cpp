@@ -163,7 +163,7 @@ private:
         return true;
     }
 
-    /// An execution that is not, or no more, in the queue.
+    /// An execution that is not in the queue, or no longer.
     bool report_foreground(const std::string& id)
     {
         bool is_interrupted = false;

@@ -82,7 +82,7 @@ void sweep_temporaries_in(const fs::path& root, const char* path)
             (void)files::remove_file(folder.get(), name);
 }
 
-// Of a request that is in `started` no more.
+// Notes on requests that are no longer in `started`.
 void sweep_notes(const fs::path& root)
 {
     error_code ec;

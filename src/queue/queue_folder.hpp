@@ -64,7 +64,7 @@ public:
     /// Replaces a started request, for example with the worktree that was created for it.
     error_code update_started(const protocol::QueuedRequest& request) const;
 
-    /// Ends a waiting request as cancelled. False: it waits no more.
+    /// Ends a waiting request as cancelled. False: it no longer waits.
     [[nodiscard]] bool cancel_waiting(const std::string& id) const;
 
     /// Asks the engine to cancel a request that it has started.

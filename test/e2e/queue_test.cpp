@@ -271,7 +271,7 @@ TEST_CASE("a worktree that a killed engine has created is used by the next one")
     head.pop_back();
     bool creating = true;
     SUBCASE("made by it") {}
-    SUBCASE("of somebody else")
+    SUBCASE("of another user")
     {
         creating = false;
     }

@@ -106,7 +106,7 @@ TEST_CASE("only its owner can read a request")
     CHECK((st.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("a request is started once, by whoever is faster")
+TEST_CASE("one of two processes starts a request")
 {
     Queue queue;
     QueueFolder other(queue.root.path());

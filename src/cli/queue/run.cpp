@@ -70,7 +70,7 @@ std::optional<queue::EngineLock> elect(const std::filesystem::path& root, bool k
 int run_queue(const QueueEngineOptions& asked)
 {
     auto options = asked;
-    options.session.wait_for_worktree = true;  // whoever submitted a command has left
+    options.session.wait_for_worktree = true;  // no person watches it
     const auto root = project_root(options);
     AutoExecutionConfigManager manager({}, root);
     const auto config = load_configuration(manager, options.session.quiet);
