@@ -63,6 +63,12 @@ void kill_engine(const Project& project)
     REQUIRE(is_idle(project));
 }
 
+void wait_for_engine(const Project& project)
+{
+    REQUIRE(
+        eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("queue");
@@ -128,8 +134,7 @@ TEST_CASE("an engine has its own environment")
     Project project;
     project.set("TOKEN", "of the engine");
     Program engine(project.start({"queue", "run", "--keep"}));
-    REQUIRE(
-        eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
+    wait_for_engine(project);
     project.set("OTHER", "of the caller");
     project.set("TOKEN", "of the caller");
     const auto refused = project.run({"run", "--detach", "--env", "OTHER", "true"});
@@ -146,8 +151,7 @@ TEST_CASE("commands start by priority, and a second engine does not start any")
 {
     Project project;
     Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    REQUIRE(
-        eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
+    wait_for_engine(project);
     const auto first = submit(project, {until_go});
     project.wait_for_running(1);
     submit(project, {"echo low >> order", "--priority", "-1"});
@@ -171,8 +175,7 @@ TEST_CASE("a new worktree has the commit of the submission")
     Project project;
     const auto before = project.git({"rev-parse", "HEAD"});
     Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    REQUIRE(
-        eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
+    wait_for_engine(project);
     submit(project, {until_go});
     project.wait_for_running(1);
     const auto id = submit(project, {"git rev-parse HEAD > head", "--new-worktree", "later"});
@@ -190,8 +193,7 @@ TEST_CASE("a signal ends the engine; what runs is cancelled, and what waits is k
 {
     Project project;
     Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    REQUIRE(
-        eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
+    wait_for_engine(project);
     const auto first = submit(project, {until_go});
     project.wait_for_running(1);
     const auto second = submit(project, {"true"});
@@ -333,8 +335,7 @@ TEST_CASE("queued commands can be cancelled, one or all")
 {
     Project project;
     Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    REQUIRE(
-        eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
+    wait_for_engine(project);
     const auto running = submit(project, {until_go});
     project.wait_for_running(1);
     const auto one = submit(project, {"touch one"});
