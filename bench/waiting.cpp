@@ -30,7 +30,8 @@ using steady = std::chrono::steady_clock;
 namespace {
 
 constexpr std::size_t descriptors_of_waiter = 1;
-constexpr std::size_t descriptors_with_agent = 4;  // its worktree, claims, and claim, too
+// Outside git: both open the worktree and the claim, and the agent the folder of claims.
+constexpr std::size_t descriptors_with_agent = 5;
 
 /// A worktree of which nothing is in files, as another transport would have it.
 class NoFiles final : public Mailbox {
