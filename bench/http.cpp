@@ -38,7 +38,6 @@ using steady = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t descriptors_each = 4;  // at most
 constexpr milliseconds between_requests{2};
 
 void sleep_until(steady::time_point t)
@@ -181,7 +180,7 @@ int main(int argc, char** argv)
 {
     const Arguments arguments(argc, argv);
     check(arguments.way() == "serve", arguments.way());
-    const auto count = within_descriptors(arguments.number(0, 1000), descriptors_each);
+    const auto count = within_descriptors(arguments.number(0, 1000), descriptors_in_flight);
     const auto ends_a_second = static_cast<double>(arguments.number(1, 100));
     print_figures(serve(count, ends_a_second, milliseconds(arguments.number(2, 2000))));
     std::fflush(stdout);

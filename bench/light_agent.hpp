@@ -31,6 +31,10 @@ inline std::shared_ptr<Notifier> make_notifier(asio::io_context& ctx,
     return file_notifier(ctx.get_executor(), options);
 }
 
+/// Of a command outside git, with an agent in the process: both sides open the worktree and the
+/// claim, and the agent the folder of claims.
+inline constexpr std::size_t descriptors_in_flight = 5;
+
 /// The agent's side of a command of which nothing is run: claim, one final status, release.
 class ClaimedCommand {
 public:

@@ -30,8 +30,6 @@ using steady = std::chrono::steady_clock;
 namespace {
 
 constexpr std::size_t descriptors_of_waiter = 1;
-// Outside git: both open the worktree and the claim, and the agent the folder of claims.
-constexpr std::size_t descriptors_with_agent = 5;
 
 /// A worktree of which nothing is in files, as another transport would have it.
 class NoFiles final : public Mailbox {
@@ -234,7 +232,7 @@ int main(int argc, char** argv)
     const bool with_agent = arguments.way() == "loop";
     const auto count = without_files
                            ? wanted
-                           : within_descriptors(wanted, with_agent ? descriptors_with_agent
+                           : within_descriptors(wanted, with_agent ? descriptors_in_flight
                                                                    : descriptors_of_waiter);
     const auto second = arguments.number(1, 1000);
     const milliseconds interval(second);
