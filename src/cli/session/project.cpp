@@ -3,6 +3,7 @@
 #include "cli/session/output.hpp"
 #include "git_files/git_dir.hpp"
 #include "protocol/layout.hpp"
+#include "text/columns.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -37,12 +38,6 @@ fs::path named_project(const fs::path& project)
              "cannot use the project '{}': {}; give --project a folder that you can read",
              project.string(), ec.message());
     return root;
-}
-
-// Every character counts as one column.
-bool is_lead(char c)
-{
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
 }
 
 }  // namespace
@@ -120,15 +115,14 @@ std::string unmatched(std::string_view id, bool several)
 
 std::string cell(std::string_view text, std::size_t width)
 {
-    auto line = text::printable(text);
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    const auto columns = static_cast<std::size_t>(std::count_if(line.begin(), line.end(), is_lead));
-    if (columns <= width) return line + std::string(width - columns, ' ');
-    std::size_t seen = 0;
-    const auto cut = std::find_if(line.begin(), line.end(),
-                                  [&](char c) { return is_lead(c) && ++seen == width; });
-    line.erase(cut, line.end());
-    return line + "…";
+    auto line = text::one_line(text);
+    auto columns = text::columns_of(line);
+    if (columns > width) {
+        line.resize(text::head_columns(line, std::max<std::size_t>(width, 1) - 1).size());
+        if (width > 0) line += "…";
+        columns = text::columns_of(line);
+    }
+    return line + std::string(width - columns, ' ');
 }
 
 std::string shown_path(const fs::path& path)
