@@ -109,6 +109,12 @@ void Program::type(std::string_view keys) const
     (void)!::write(terminal_, keys.data(), keys.size());
 }
 
+void Program::resize(unsigned short rows, unsigned short columns) const
+{
+    const winsize size{rows, columns, 0, 0};
+    ::ioctl(terminal_, TIOCSWINSZ, &size);
+}
+
 void Program::hang_up()
 {
     ::close(terminal_);

@@ -60,6 +60,9 @@ public:
     /// All that has been sent to the terminal so far.
     const std::string& screen();
     void type(std::string_view keys) const;
+    void resize(unsigned short rows, unsigned short columns) const;
+    /// The side of the terminal that its window has.
+    [[nodiscard]] int terminal() const noexcept { return terminal_; }
     /// Closes the terminal's window.
     void hang_up();
 

@@ -36,6 +36,49 @@ std::vector<std::string> shown(const std::string& sent)
     return lines;
 }
 
+bool FullScreenView::has(std::string_view part) const
+{
+    return count_of(lines, part) > 0;
+}
+
+FullScreenView full_screen(const std::string& sent)
+{
+    FullScreenView view;
+    std::string outside;
+    auto* line = &outside;
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        if (sent[i] != '\x1b') {
+            *line += sent[i];
+            continue;
+        }
+        REQUIRE(sent.substr(i + 1, 1) == "[");
+        const auto end = sent.find_first_not_of("0123456789;?", i + 2);
+        if (end == sent.npos) break;  // the rest has not arrived
+        const auto sequence = sent.substr(i + 2, end - i - 1);
+        i = end;
+        if (sequence.ends_with('H')) {
+            const auto row = static_cast<std::size_t>(std::atoi(sequence.c_str()));
+            if (view.lines.size() < row) view.lines.resize(row);
+            line = &view.lines[row - 1];
+            if (sequence.ends_with(";1H")) line->clear();  // a line is sent whole
+        } else if (sequence == "2J") {
+            view.lines.clear();
+            line = &outside;
+        } else if (sequence == "?1049h" || sequence == "?1049l") {
+            view.entered = sequence.back() == 'h';
+            line = &outside;
+        } else if (sequence == "?25h" || sequence == "?25l") {
+            view.cursor = sequence.back() == 'h';
+        } else {
+            const bool is_known = sequence.ends_with('m') || sequence.starts_with("?7") ||
+                                  sequence.starts_with("?2004");
+            CHECK_MESSAGE(is_known, sequence);
+        }
+    }
+    for (auto& shown_line : view.lines) shown_line.erase(shown_line.find_last_not_of(' ') + 1);
+    return view;
+}
+
 std::size_t count_of(const std::vector<std::string>& lines, std::string_view part)
 {
     return static_cast<std::size_t>(std::count_if(
