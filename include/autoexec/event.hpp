@@ -86,7 +86,11 @@ struct ExecutionMetric : ExecutionIds {
     /// expected, or not known.
     std::optional<Verification> verified;
     std::vector<std::string> missing_artifacts;  ///< The others.
-    boost::json::object custom;                  ///< What the application adds.
+    // How the program ended. Both absent: not known.
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    std::optional<ReportedStatus> reported;  ///< The last status that the agent reported.
+    boost::json::object custom;              ///< What the application adds.
 
     bool operator==(const ExecutionMetric&) const = default;
 };

@@ -44,8 +44,9 @@ struct ExecutionEntry : Correlation {
 
     // Of all others.
     std::optional<std::chrono::system_clock::time_point> started_at;
-    std::int64_t pid = 0;    ///< Of its executor.
-    std::string other_host;  ///< Where its executor may live, if that is not this host.
+    std::int64_t pid = 0;          ///< Of its executor.
+    std::string other_host;        ///< Where its executor may live, if that is not this host.
+    std::filesystem::path output;  ///< What its program prints, redacted. It need not exist.
 
     // What its agent has reported. Absent: nothing yet, or the executor has died.
     std::optional<ReportedStatus> reported;
@@ -60,6 +61,41 @@ struct ExecutionEntry : Correlation {
     }
 
     bool operator==(const ExecutionEntry&) const = default;
+};
+
+/// An execution that has ended, with its last attempt. One that waits for another attempt counts as
+/// ended until that is published, unless it is detached.
+struct EndedExecutionEntry : Correlation {
+    ExecutionStatus status = ExecutionStatus::failed;
+    std::string command;             ///< Redacted, as all text here.
+    std::filesystem::path worktree;  ///< Empty: none was created for it.
+    std::string agent;               ///< Empty: not known.
+    /// Of the last attempt. Absent: there was none.
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::optional<std::chrono::system_clock::time_point> ended_at;
+    /// Of the last attempt; of detached executions, of all.
+    std::chrono::duration<double, std::milli> duration{0};
+    std::optional<Usage> usage;  ///< The same.
+
+    // What its program did. Both absent: not known, or it was not started.
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    /// What its agent reported. Absent: not known, or nothing.
+    std::optional<ReportedStatus> reported;
+    /// How many of the expected artifacts were new or changed. Absent: none was expected.
+    std::optional<Verification> verified;
+    std::vector<std::string> missing_artifacts;  ///< The others.
+
+    // Why it has not completed.
+    std::string error_code;
+    std::string error_message;
+
+    std::filesystem::path output;  ///< What its last attempt has printed. It need not exist.
+
+    /// Unique among the executions that have ended.
+    [[nodiscard]] const std::string& key() const noexcept { return execution_id; }
+
+    bool operator==(const EndedExecutionEntry&) const = default;
 };
 
 /// A step of a run.
@@ -135,12 +171,55 @@ struct HeldAgentEntry {
     bool operator==(const HeldAgentEntry&) const = default;
 };
 
+/// An executor: of `autoexec run`, of a run, of the engine of the queue, or of an application. One
+/// that publishes nothing yet is not known.
+struct ExecutorEntry {
+    std::string executor_id;
+    std::int64_t pid = 0;  ///< Zero: not known, as for an empty `host`.
+    std::string host;
+    bool alive = false;  ///< True also if it may live on another host.
+
+    /// Unique among the executors.
+    [[nodiscard]] const std::string& key() const noexcept { return executor_id; }
+
+    bool operator==(const ExecutorEntry&) const = default;
+};
+
+/// The process that starts the detached executions of a project.
+struct QueueEngineEntry {
+    bool alive = false;     ///< False: the last one has ended. What follows is about that.
+    bool draining = false;  ///< It starts nothing more, and ends when its executions have ended.
+    std::int64_t pid = 0;   ///< Zero: it has just begun, and the rest is not known yet.
+    std::string host;
+    std::string version;  ///< Of autoexec.
+    std::optional<std::chrono::system_clock::time_point> started_at;
+    std::filesystem::path log;  ///< What it prints; empty: to a terminal.
+
+    bool operator==(const QueueEngineEntry&) const = default;
+};
+
+/// A worktree that git has linked to the project's repository.
+struct WorktreeEntry {
+    std::filesystem::path path;  ///< It may have been removed without git.
+    std::string execution_id;    ///< Of the execution that uses it; empty: none of the project.
+
+    /// Unique among the worktrees.
+    [[nodiscard]] const std::string& key() const noexcept { return path.native(); }
+
+    bool operator==(const WorktreeEntry&) const = default;
+};
+
 /// The state of a project, or the part of it that has changed.
 struct ProjectState {
     std::vector<ExecutionEntry> executions;  ///< Oldest first; then queued ones, in their order.
-    std::vector<RunEntry> runs;              ///< Newest first.
+    /// The newest that have ended, newest first. None of them is among `executions`.
+    std::vector<EndedExecutionEntry> ended;
+    std::vector<RunEntry> runs;  ///< Newest first.
     std::vector<AgentProcessEntry> agent_processes;
     std::vector<HeldAgentEntry> held_agents;
+    std::vector<ExecutorEntry> executors;
+    std::vector<WorktreeEntry> worktrees;
+    std::optional<QueueEngineEntry> queue_engine;  ///< Absent: there has been none.
     std::string executions_problem;   ///< Why executions cannot be found; empty: they can.
     std::string held_agents_problem;  ///< Why held agents are not known; empty: they are.
 
@@ -161,13 +240,17 @@ struct ProjectChanges {
     ViewPosition position;  ///< The later one.
     /// True: `changed` is the whole state. The earlier position is unknown or too old.
     bool is_snapshot = false;
-    ProjectState changed;  ///< New and changed entries. The problems are always set.
+    /// New and changed entries. The problems and the engine of the queue are always set.
+    ProjectState changed;
 
     // The keys of entries that are gone.
     std::vector<std::string> ended_executions;
+    std::vector<std::string> forgotten_executions;  ///< Of `ended`: they are old, or run again.
     std::vector<std::string> removed_runs;
     std::vector<std::string> ended_agent_processes;
     std::vector<std::string> released_agents;
+    std::vector<std::string> ended_executors;
+    std::vector<std::string> removed_worktrees;
 };
 
 /// What a `ProjectReader` reads.
@@ -176,6 +259,8 @@ struct ProjectReaderOptions {
     std::string status_file_name = ".cursor-skill-status.json";
     /// Of the newest runs; older ones are listed only while their executor lives.
     std::size_t max_runs = 20;
+    /// Of the newest executions that have ended.
+    std::size_t max_ended = 200;
 };
 
 /// Reads the state of a project from its files alone: it writes nothing, locks files for

@@ -86,6 +86,9 @@ boost::json::object json_of(const ExecutionMetric& metric, const ModelPrices& pr
     protocol::add_estimate(line["usage"], {metric.usage, prices});
     line["queued_ms"] = metric.queued.count();
     line["verified"] = metric.verified ? boost::json::value(to_string(*metric.verified)) : nullptr;
+    if (metric.exit_code) line["exit_code"] = *metric.exit_code;
+    if (metric.signal) line["signal"] = *metric.signal;
+    if (metric.reported) line["reported"] = to_string(*metric.reported);
     if (!metric.missing_artifacts.empty())
         line["missing_artifacts"] = text::array_of(metric.missing_artifacts);
     if (!metric.custom.empty()) line["custom"] = metric.custom;

@@ -157,6 +157,7 @@ int status(const CommonOptions& options)
     what.project_root = root;
     what.status_file_name = config.executor.status_file_name;
     what.max_runs = 0;
+    what.max_ended = 0;
     ProjectReader reader(std::move(what));
     reader.refresh();
     const auto project = reader.state();

@@ -470,6 +470,9 @@ ExecutionMetric ExecutorCore::metric_of(const Execution& x, const Attempt& a) co
         m.usage = a.usage.get();
         if (m.usage) m.usage->model = agent_text(*options.redactor, m.usage->model, max_agent_code);
     }
+    m.exit_code = r.exit_code;
+    m.signal = r.signal;
+    m.reported = r.reported;
     if (!x.request.expected_artifacts.empty()) {
         m.verified = r.verified;
         m.missing_artifacts = r.missing_artifacts;

@@ -2,6 +2,7 @@
 
 #include "protocol/record_lines.hpp"
 #include "protocol/usage.hpp"
+#include "text/json_fields.hpp"
 #include "text/text.hpp"
 
 #include <algorithm>
@@ -254,9 +255,14 @@ bool scan_execution(LineScanner& scanner, MetricLine& line)
 
 bool scan_attempt(LineScanner& scanner, MetricLine& line, Usage& usage)
 {
-    const auto pass_over = [&scanner](const auto& key) {
+    const auto skip_text = [&scanner] {
         std::string_view text;
-        return scanner.key(key) && scanner.text_or_null(text);
+        return scanner.text_or_null(text);
+    };
+    const auto pass_over = [&](const auto& key) { return scanner.key(key) && skip_text(); };
+    const auto skip_count = [&scanner](const auto& key) {
+        int count = 0;
+        return !scanner.key(key) || scanner.whole(count, text::max_small_integer);
     };
     return scanner.key("attempt_id") && scanner.text_or_null(line.attempt_id) &&
            pass_over("error_code") && scanner.key("agent") && scanner.text_or_null(line.agent) &&
@@ -264,7 +270,8 @@ bool scan_attempt(LineScanner& scanner, MetricLine& line, Usage& usage)
            scanner.text_or_null(line.worktree) && pass_over("host") && pass_over("session") &&
            scanner.key("usage") && (scanner.null() || scan_usage(scanner, line, usage)) &&
            scanner.key("queued_ms") && scanner.number(line.queued_ms) && pass_over("verified") &&
-           scanner.ends();
+           skip_count("exit_code") && skip_count("signal") &&
+           (!scanner.key("reported") || skip_text()) && scanner.ends();
 }
 
 MetricLine line_of(const ExecutionMetric& metric, const std::string& worktree)

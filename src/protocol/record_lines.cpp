@@ -129,6 +129,9 @@ MetricLines format_lines(const ExecutionMetric& metric)
     put_usage(line, "usage", metric.usage);
     line.number("queued_ms", finite(metric.queued.count()));
     unless_empty("verified", metric.verified ? to_string(*metric.verified) : std::string_view());
+    if (metric.exit_code) line.number("exit_code", std::int64_t{*metric.exit_code});
+    if (metric.signal) line.number("signal", std::int64_t{*metric.signal});
+    if (metric.reported) line.text("reported", to_string(*metric.reported));
     if (!metric.missing_artifacts.empty())
         line.texts("missing_artifacts", metric.missing_artifacts);
     if (!metric.custom.empty()) line.value("custom", metric.custom);
@@ -175,6 +178,9 @@ std::optional<ExecutionMetric> parse_metric(std::string_view line)
     metric.usage = parse_usage(top.object("usage"));
     metric.queued = Milliseconds(top.number("queued_ms").value_or(0));
     metric.verified = parse_word<Verification>(top.string("verified").value_or(""));
+    metric.exit_code = top.small_integer("exit_code");
+    metric.signal = top.small_integer("signal");
+    metric.reported = parse_word<ReportedStatus>(top.string("reported").value_or(""));
     metric.missing_artifacts = top.strings("missing_artifacts");
     if (const auto* custom = json.object.if_contains("custom"); custom != nullptr)
         if (const auto* members = custom->if_object()) metric.custom = *members;

@@ -11,7 +11,6 @@
 #include <boost/json/value.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace autoexec::inline v1 {
@@ -194,12 +193,6 @@ json::object to_json(const WorkflowResult& result)
 namespace autoexec::protocol {
 namespace {
 
-std::optional<int> small_integer(const text::Fields& in, std::string_view key)
-{
-    const auto value = in.integer(key, std::numeric_limits<int>::min(), 1'000'000'000);
-    return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
-}
-
 std::chrono::milliseconds read_seconds(const text::Fields& in, std::string_view key)
 {
     constexpr double max_seconds = 1e10;
@@ -232,8 +225,8 @@ std::optional<ExecutionResult> read_execution(const text::Fields& result)
     execution.reported =
         parse_word<ReportedStatus>(result.object("claimed").string("status").value_or(""));
     execution.artifacts = result.object("claimed").strings("artifacts");
-    execution.exit_code = small_integer(result.object("exit"), "exit_code");
-    execution.signal = small_integer(result.object("exit"), "signal");
+    execution.exit_code = result.object("exit").small_integer("exit_code");
+    execution.signal = result.object("exit").small_integer("signal");
     execution.error = read_error(result);
     execution.queued = read_seconds(result, "queued_seconds");
     execution.usage = parse_usage(result.object("usage"));
@@ -253,7 +246,16 @@ std::optional<ExecutionResult> read_result(const json::object& object)
     result.status = *status;
     result.execution_id = in.string("execution_id").value_or("");
     result.command = in.string("command").value_or("");
+    result.workflow_id = in.string("workflow_id");
+    result.step_id = in.string("step_id");
+    result.attempt_id = in.string("attempt_id").value_or("");
     result.worktree = in.string("worktree").value_or("");
+    result.reported = parse_word<ReportedStatus>(in.string("reported").value_or(""));
+    result.verified =
+        parse_word<Verification>(in.string("verified").value_or("")).value_or(Verification::none);
+    result.missing_artifacts = in.strings("missing_artifacts");
+    result.exit_code = in.small_integer("exit_code");
+    result.signal = in.small_integer("signal");
     result.attempts = static_cast<int>(in.integer("attempts", 0, 1'000'000).value_or(0));
     result.duration = read_seconds(in, "duration_seconds");
     result.error = read_error(in);

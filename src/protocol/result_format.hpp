@@ -13,7 +13,7 @@ namespace autoexec::protocol {
 /// lost.
 std::optional<ExecutionResult> read_execution(const text::Fields& result);
 
-/// Reads of `to_json(ExecutionResult)` what its line shows.
+/// Reads of `to_json(ExecutionResult)` what lists show: not the output, artifacts and progress.
 std::optional<ExecutionResult> read_result(const boost::json::object& result);
 
 }  // namespace autoexec::protocol

@@ -91,7 +91,7 @@ EngineLock::~EngineLock()
     if (file_) ::flock(file_.get(), LOCK_UN);
 }
 
-EngineProbe probe_engine(const fs::path& project_root)
+EngineProbe look_at_engine(const fs::path& project_root)
 {
     EngineProbe probe;
     error_code ec;
@@ -100,15 +100,19 @@ EngineProbe probe_engine(const fs::path& project_root)
         folder ? files::open_beneath(folder.get(), lock_file, O_RDONLY, files::Links::none, ec)
                : UniqueFd();
     if (!file) return probe;
-    for (int tries = 0; tries < max_lock_tries; ++tries) {
-        probe.alive = is_held(file.get());
-        std::string text;
-        if (!probe.alive || ::lseek(file.get(), 0, SEEK_SET) != 0 ||
-            files::read_all(file.get(), text, protocol::queue_engine_limit))
-            break;
+    probe.alive = is_held(file.get());
+    std::string text;
+    if (!files::read_all(file.get(), text, protocol::queue_engine_limit))
         probe.engine = protocol::parse_queue_engine(text);
-        if (probe.engine) break;
+    return probe;
+}
+
+EngineProbe probe_engine(const fs::path& project_root)
+{
+    auto probe = look_at_engine(project_root);
+    for (int tries = 1; tries < max_lock_tries && probe.alive && !probe.engine; ++tries) {
         ::poll(nullptr, 0, lock_pause_ms);
+        probe = look_at_engine(project_root);
     }
     return probe;
 }

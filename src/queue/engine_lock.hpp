@@ -35,8 +35,12 @@ private:
 
 struct EngineProbe {
     bool alive = false;
-    std::optional<protocol::QueueEngineFile> engine;  ///< Absent: it has just begun.
+    /// The last one that was alive. Absent: it has just begun, or there has been none.
+    std::optional<protocol::QueueEngineFile> engine;
 };
+
+/// As of now.
+EngineProbe look_at_engine(const std::filesystem::path& project_root);
 
 /// Waits at most 100 ms for what a new engine writes about itself.
 EngineProbe probe_engine(const std::filesystem::path& project_root);

@@ -2,7 +2,6 @@
 
 #include "handoff/claims.hpp"
 #include "protocol/layout.hpp"
-#include "protocol/running_files.hpp"
 #include "records/locked_file.hpp"
 #include "records/log_file.hpp"
 
@@ -59,6 +58,27 @@ bool is_unlinked(int file)
 }
 
 }  // namespace
+
+std::optional<protocol::ExecutorLockFile> read_executor_lock(const UniqueFd& engines,
+                                                             const std::string& id)
+{
+    error_code ec;
+    const auto file =
+        files::open_beneath(engines.get(), id + lock_suffix, O_RDONLY, files::Links::none, ec);
+    return file ? std::optional(read_lock(file.get())) : std::nullopt;
+}
+
+std::vector<std::string> list_executor_locks(const UniqueFd& engines)
+{
+    std::vector<std::string> ids;
+    if (!engines) return ids;
+    for (auto& name : files::list_folder(engines.get(), max_locks)) {
+        if (!name.ends_with(lock_suffix) || name.starts_with('.')) continue;
+        name.resize(name.size() - (sizeof lock_suffix - 1));
+        ids.push_back(std::move(name));
+    }
+    return ids;
+}
 
 ExecutorProbe probe_executor(const UniqueFd& engines, const std::string& id)
 {
@@ -131,9 +151,7 @@ void sweep_executor_locks(const fs::path& project_root, int running)
     const auto folder = engines_folder(project_root).open(ec);
     if (!folder) return;
     sweep_temporaries(folder.get());
-    for (const auto& name : files::list_folder(folder.get(), max_locks)) {
-        if (!name.ends_with(lock_suffix)) continue;
-        const auto id = name.substr(0, name.size() - (sizeof lock_suffix - 1));
+    for (const auto& id : list_executor_locks(folder)) {
         if (::faccessat(running, id.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) continue;
         if (const auto lock = ExecutorLock::take_over(project_root, id)) lock->remove();
     }

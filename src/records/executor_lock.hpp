@@ -2,11 +2,13 @@
 
 #include "autoexec/error.hpp"
 #include "files/safe_files.hpp"
+#include "protocol/running_files.hpp"
 
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 /// Locks of executors, which show whether they live: `running/engines/<executor id>.lock`.
 namespace autoexec::records {
@@ -24,6 +26,13 @@ struct ExecutorProbe {
 
 /// Probes with a shared lock, so that concurrent probes do not take each other for an executor.
 ExecutorProbe probe_executor(const files::UniqueFd& engines, const std::string& id);
+
+/// What an executor has written about itself. Nullopt: its lock is missing.
+std::optional<protocol::ExecutorLockFile> read_executor_lock(const files::UniqueFd& engines,
+                                                             const std::string& id);
+
+/// The ids of all executors that have locks, also of dead ones.
+std::vector<std::string> list_executor_locks(const files::UniqueFd& engines);
 
 /// Held until destruction, which unlocks it explicitly: a child of a fork without an exec may have
 /// a copy of the descriptor.

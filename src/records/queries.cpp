@@ -218,6 +218,13 @@ std::string metrics_file_name(MetricsFile file, std::string_view date)
     return std::string(prefix_of(file)) + std::string(date) + std::string(name_suffix);
 }
 
+std::vector<std::string> list_metrics_files(int folder)
+{
+    std::vector<std::string> names;
+    for (auto& file : day_files_newest_first(folder)) names.push_back(std::move(file.name));
+    return names;
+}
+
 MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
                          const ReportUnreadable& report)
 {

@@ -31,6 +31,9 @@ AuditPage read_audit(const Folder& folder, const AuditFilter& filter,
 enum class MetricsFile { executions, attempts };
 std::string metrics_file_name(MetricsFile file, std::string_view date);
 
+/// The names of the files that queries read, newest first.
+std::vector<std::string> list_metrics_files(int folder);
+
 /// The attempts that match, newest first. Of a day that has a file of attempts, that alone is read.
 MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
                          const ReportUnreadable& report = {});

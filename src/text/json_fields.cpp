@@ -74,6 +74,12 @@ std::optional<std::int64_t> Fields::integer(std::string_view key, std::int64_t m
     return std::nullopt;
 }
 
+std::optional<int> Fields::small_integer(std::string_view key) const
+{
+    const auto value = integer(key, -max_small_integer, max_small_integer);
+    return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
+}
+
 std::vector<std::string> Fields::strings(std::string_view key) const
 {
     std::vector<std::string> out;

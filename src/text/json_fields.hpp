@@ -12,6 +12,9 @@
 
 namespace autoexec::text {
 
+/// The largest of `Fields::small_integer`.
+inline constexpr int max_small_integer = 1'000'000'000;
+
 /// Typed access to the members of a JSON object. Null means absent. A member of another type counts
 /// as absent, with a sentence in `complaints`; the caller decides whether that is a warning or an
 /// error.
@@ -30,6 +33,8 @@ public:
     std::optional<std::int64_t> integer(
         std::string_view key, std::int64_t min = std::numeric_limits<std::int64_t>::min(),
         std::int64_t max = std::numeric_limits<std::int64_t>::max()) const;
+    /// The same up to `max_small_integer`, or from its negative.
+    std::optional<int> small_integer(std::string_view key) const;
     /// The strings of a list; other items are skipped.
     std::vector<std::string> strings(std::string_view key) const;
     /// A member object.

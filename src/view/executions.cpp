@@ -4,6 +4,7 @@
 #include "protocol/control_files.hpp"
 #include "records/locked_file.hpp"
 #include "records/running_folder.hpp"
+#include "view/output_file.hpp"
 #include "view/stamps.hpp"
 
 #include <fcntl.h>
@@ -40,13 +41,6 @@ std::set<std::string> record_names_in(int folder)
 }
 
 }  // namespace
-
-void ExecutorLife::probe(const files::UniqueFd& engines, bool engines_known, const std::string& id)
-{
-    if (is_dead_) return;
-    found_ = records::probe_executor(engines, id);
-    is_dead_ = !alive() && engines_known;
-}
 
 StatusFiles::StatusFiles(const std::string& worktree, const std::string& name)
     : root_{worktree + '/' + name},
@@ -98,11 +92,15 @@ void AttemptFiles::read_record(int folder, const std::string& name, const std::s
     record_ = std::move(record);
 }
 
-std::shared_ptr<const ExecutionEntry> AttemptFiles::entry(const std::string& other_host,
+std::shared_ptr<const ExecutionEntry> AttemptFiles::entry(const std::filesystem::path& project_root,
+                                                          const std::string& other_host,
                                                           LazyRedactor& redactor)
 {
-    if (record_ && (!entry_ || entry_->other_host != other_host))
-        entry_ = std::make_shared<const ExecutionEntry>(make_entry(other_host, redactor));
+    if (record_ && (!entry_ || entry_->other_host != other_host)) {
+        auto entry = make_entry(other_host, redactor);
+        entry.output = output_file(project_root, entry.attempt_id);
+        entry_ = std::make_shared<const ExecutionEntry>(std::move(entry));
+    }
     return entry_;
 }
 
@@ -190,7 +188,7 @@ void Executions::add_records_of_executors(Lists& lists)
         executor.life.probe(engines, !problem, id);
         for (auto& [name, attempt] : executor.attempts) {
             attempt.refresh(executor.folder.get(), name, status_name_, executor.life.alive());
-            lists.add(attempt.entry(executor.life.other_host(), redactor_));
+            lists.add(attempt.entry(project_root_, executor.life.other_host(), redactor_));
         }
         executor.folder = files::UniqueFd();
     }
@@ -205,7 +203,7 @@ void Executions::add_unshared_records(int running, Lists& lists)
                                  names.insert(name);
                                  auto& attempt = unshared_[name];
                                  attempt.refresh(running, name, status_name_, alive);
-                                 lists.add(attempt.entry({}, redactor_));
+                                 lists.add(attempt.entry(project_root_, {}, redactor_));
                              });
     (void)keep_only(unshared_, names);
 }

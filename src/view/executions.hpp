@@ -4,8 +4,8 @@
 #include "autoexec/view.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/running_files.hpp"
-#include "records/executor_lock.hpp"
 #include "view/entries.hpp"
+#include "view/executors.hpp"
 #include "view/lazy_redactor.hpp"
 #include "view/read_check.hpp"
 
@@ -17,23 +17,6 @@
 #include <vector>
 
 namespace autoexec::view {
-
-/// Whether an executor lives. One that is dead stays so: it is not probed again, because a probe
-/// keeps others from taking over its records for a moment.
-class ExecutorLife {
-public:
-    void probe(const files::UniqueFd& engines, bool engines_known, const std::string& id);
-
-    [[nodiscard]] bool alive() const noexcept
-    {
-        return found_.state != records::ExecutorState::dead;
-    }
-    [[nodiscard]] const std::string& other_host() const noexcept { return found_.host; }
-
-private:
-    records::ExecutorProbe found_;
-    bool is_dead_ = false;
-};
 
 /// The status files in one worktree.
 class StatusFiles {
@@ -60,8 +43,9 @@ public:
     void refresh(int folder, const std::string& name, const std::string& status_name, bool alive);
 
     /// Null: the file is no valid record.
-    [[nodiscard]] std::shared_ptr<const ExecutionEntry> entry(const std::string& other_host,
-                                                              LazyRedactor& redactor);
+    [[nodiscard]] std::shared_ptr<const ExecutionEntry> entry(
+        const std::filesystem::path& project_root, const std::string& other_host,
+        LazyRedactor& redactor);
 
 private:
     void read_record(int folder, const std::string& name, const std::string& status_name);

@@ -1,17 +1,23 @@
 #include "autoexec/view.hpp"
 
-#include "records/agent_presence.hpp"
 #include "records/health_file.hpp"
 #include "records/running.hpp"
 #include "text/random.hpp"
+#include "view/ended_executions.hpp"
 #include "view/entries.hpp"
 #include "view/executions.hpp"
+#include "view/executors.hpp"
 #include "view/lazy_redactor.hpp"
+#include "view/linked_worktrees.hpp"
 #include "view/queued_executions.hpp"
 #include "view/run_journals.hpp"
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace autoexec::inline v1 {
@@ -19,17 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using view::EntryList;
-
-EntryList<AgentProcessEntry> find_agent_processes(const fs::path& root)
-{
-    EntryList<AgentProcessEntry> entries;
-    for (auto& [record, alive] : records::list_agents(root))
-        if (alive)
-            entries.push_back(std::make_shared<const AgentProcessEntry>(
-                AgentProcessEntry{record.agent_id, record.pid, std::move(record.host),
-                                  record.started_at, std::move(record.agents)}));
-    return entries;
-}
 
 ProjectReaderOptions with_root(ProjectReaderOptions options)
 {
@@ -70,13 +65,16 @@ struct ProjectReader::Impl {
         : options(with_root(std::move(o))),
           published(options.project_root, options.status_file_name, redactor),
           queued(options.project_root, redactor),
-          journals(options.project_root, options.max_runs)
+          ended(options.project_root, options.max_ended),
+          journals(options.project_root, options.max_runs),
+          trees(options.project_root)
     {
         position.epoch = new_epoch();
     }
 
     bool refresh();
     void refresh_executions();
+    void refresh_users(const EntryList<ExecutionEntry>& all);
     void refresh_held_agents();
     [[nodiscard]] ProjectState entries_since(std::uint64_t sequence) const;
     [[nodiscard]] bool knows(const ViewPosition& earlier) const;
@@ -97,16 +95,23 @@ struct ProjectReader::Impl {
     view::LazyRedactor redactor;
     view::Executions published;
     view::QueuedExecutions queued;
+    view::EndedExecutions ended;
     view::RunJournals journals;
+    view::Executors executor_locks;
+    view::Worktrees trees;
     view::ReadCheck health_check;
     records::AgentHealthReading health;
 
     ViewPosition position;
     bool is_changed = false;  ///< In this refresh.
     view::Entries<ExecutionEntry> executions;
+    view::Entries<EndedExecutionEntry> ended_executions;
     view::Entries<RunEntry> runs;
     view::Entries<AgentProcessEntry> agent_processes;
     view::Entries<HeldAgentEntry> held_agents;
+    view::Entries<ExecutorEntry> executors;
+    view::Entries<WorktreeEntry> worktrees;
+    std::optional<QueueEngineEntry> queue_engine;
     std::string executions_problem;
     std::string held_agents_problem;
 };
@@ -116,7 +121,9 @@ bool ProjectReader::Impl::refresh()
     is_changed = false;
     refresh_executions();
     update(runs, journals.refresh());
-    update(agent_processes, find_agent_processes(options.project_root));
+    update(agent_processes, view::find_agent_processes(options.project_root));
+    update(executors, executor_locks.refresh(options.project_root));
+    update(queue_engine, view::find_queue_engine(options.project_root));
     refresh_held_agents();
     if (is_changed) ++position.sequence;
     return is_changed;
@@ -128,9 +135,30 @@ void ProjectReader::Impl::refresh_executions()
     queued.refresh();
     auto all = published.refresh(problem);
     queued.add_to(all);
+    ended.refresh();  // last: an execution that ends meanwhile is listed
+    trees.refresh();
+    refresh_users(all);
     update(executions, std::move(all));
     update(executions_problem,
            problem ? records::unreadable_sentence(options.project_root, problem) : std::string());
+}
+
+// What depends on which executions there are.
+void ProjectReader::Impl::refresh_users(const EntryList<ExecutionEntry>& all)
+{
+    std::set<std::string_view> ids;
+    std::map<std::string_view, std::string_view> users;
+    for (const auto& entry : all) {
+        ids.insert(entry->execution_id);
+        if (entry->state != ExecutionState::queued && entry->state != ExecutionState::interrupted)
+            users.try_emplace(entry->worktree.native(), entry->execution_id);
+    }
+    update(ended_executions,
+           ended.list([&ids](const std::string& id) { return ids.contains(id); }));
+    update(worktrees, trees.list([&users](const fs::path& tree) {
+        const auto user = users.find(tree.native());
+        return user == users.end() ? std::string() : std::string(user->second);
+    }));
 }
 
 void ProjectReader::Impl::refresh_held_agents()
@@ -161,13 +189,19 @@ ProjectState ProjectReader::Impl::entries_since(std::uint64_t sequence) const
         return [&entries](const auto& entry) { entries.push_back(entry); };
     };
     executions.for_each_since(sequence, add_to(state.executions));
+    ended_executions.for_each_since(sequence, add_to(state.ended));
     runs.for_each_since(sequence, add_to(state.runs));
     agent_processes.for_each_since(sequence, add_to(state.agent_processes));
     held_agents.for_each_since(sequence, add_to(state.held_agents));
+    executors.for_each_since(sequence, add_to(state.executors));
+    worktrees.for_each_since(sequence, add_to(state.worktrees));
     std::stable_sort(state.executions.begin(), state.executions.end(), is_before);
+    std::stable_sort(state.ended.begin(), state.ended.end(),
+                     [](const auto& a, const auto& b) { return a.ended_at > b.ended_at; });
     sort_by_start(state.runs);
     std::reverse(state.runs.begin(), state.runs.end());
     sort_by_start(state.agent_processes);
+    state.queue_engine = queue_engine;
     state.executions_problem = executions_problem;
     state.held_agents_problem = held_agents_problem;
     return state;
@@ -176,8 +210,10 @@ ProjectState ProjectReader::Impl::entries_since(std::uint64_t sequence) const
 bool ProjectReader::Impl::knows(const ViewPosition& earlier) const
 {
     return earlier.epoch == position.epoch && earlier.sequence <= position.sequence &&
-           executions.knows(earlier.sequence) && runs.knows(earlier.sequence) &&
-           agent_processes.knows(earlier.sequence) && held_agents.knows(earlier.sequence);
+           executions.knows(earlier.sequence) && ended_executions.knows(earlier.sequence) &&
+           runs.knows(earlier.sequence) && agent_processes.knows(earlier.sequence) &&
+           held_agents.knows(earlier.sequence) && executors.knows(earlier.sequence) &&
+           worktrees.knows(earlier.sequence);
 }
 
 ProjectReader::ProjectReader(ProjectReaderOptions options)
@@ -212,9 +248,12 @@ ProjectChanges ProjectReader::changes_since(const ViewPosition& earlier) const
     changes.changed = impl_->entries_since(since);
     if (changes.is_snapshot) return changes;
     changes.ended_executions = impl_->executions.gone_since(since);
+    changes.forgotten_executions = impl_->ended_executions.gone_since(since);
     changes.removed_runs = impl_->runs.gone_since(since);
     changes.ended_agent_processes = impl_->agent_processes.gone_since(since);
     changes.released_agents = impl_->held_agents.gone_since(since);
+    changes.ended_executors = impl_->executors.gone_since(since);
+    changes.removed_worktrees = impl_->worktrees.gone_since(since);
     return changes;
 }
 

@@ -1,10 +1,13 @@
 #include "autoexec/view.hpp"
 
 #include "protocol/layout.hpp"
+#include "protocol/record_lines.hpp"
 #include "protocol/status.hpp"
+#include "queue/engine_lock.hpp"
 #include "queue/queue_folder.hpp"
 #include "records/agent_presence.hpp"
 #include "records/health_file.hpp"
+#include "records/queries.hpp"
 #include "records/running.hpp"
 #include "support/sweep.hpp"
 #include "support/temporary_folder.hpp"
@@ -38,6 +41,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char status_name[] = ".cursor-skill-status.json";
+constexpr std::ptrdiff_t max_ended = 4;
 constexpr std::chrono::sys_days some_day{std::chrono::year{2026} / 1 / 20};
 
 /// What executors, agents and users do with the files of a project, at random.
@@ -46,6 +50,9 @@ public:
     explicit History(unsigned seed) : random_(seed)
     {
         for (int i = 0; i < 4; ++i) fs::create_directory(tree(i));
+        for (const auto* const name : {"objects", "refs"})
+            fs::create_directories(root() / ".git" / name);
+        write_file(root() / ".git/HEAD", "ref: refs/heads/main\n");
     }
 
     [[nodiscard]] fs::path root() const { return folder_ / "project"; }
@@ -78,6 +85,13 @@ public:
             {"start a request", &History::start_request},
             {"publish a request", &History::publish_request},
             {"end a request", &History::end_request},
+            {"start or end the engine of the queue", &History::change_engine},
+            {"record an attempt's end", &History::record_end},
+            {"record an attempt's end", &History::record_end},
+            {"tear a record of ends", &History::tear_ends},
+            {"remove a record of ends", &History::remove_ends},
+            {"add a worktree", &History::add_worktree},
+            {"remove a worktree", &History::remove_worktree},
             {"start a run", &History::start_run},
             {"append to a journal", &History::append_to_journal},
             {"append to a journal", &History::append_to_journal},
@@ -301,10 +315,66 @@ private:
         if (request == nullptr) return;
         protocol::QueuedResult result;
         result.id = (*request)->id();
+        result.ended_at = some_day + std::chrono::seconds(below(100));
+        result.result = to_json(queue::cancelled_execution(**request));
         (void)queue().put_result(result);
         if (below(2) == 0) queue().remove_started(result.id);
     }
     queue::QueueFolder queue() const { return queue::QueueFolder(root()); }
+
+    void change_engine()
+    {
+        if (engine_) return engine_.reset();
+        protocol::QueueEngineFile content;
+        content.pid = static_cast<std::int64_t>(below(1000));
+        error_code ec;
+        engine_ = queue::EngineLock::acquire(root(), content, ec);
+        if (below(3) == 0) REQUIRE_FALSE(queue::request_drain(root()));
+        if (below(3) == 0) queue::end_drain(root());
+    }
+
+    [[nodiscard]] fs::path ends_of_some_day()
+    {
+        const auto* const kind = below(4) == 0 ? "executions" : "attempts";
+        return root() / layout::metrics /
+               (kind + std::string("_2026-01-2") + std::to_string(below(2)) + ".jsonl");
+    }
+    void record_end()
+    {
+        ExecutionMetric metric;
+        metric.attempt_id = some_attempt_id();
+        metric.execution_id = "e" + metric.attempt_id;
+        auto started = queue().list_started();
+        if (const auto* const request = any_of(started); request != nullptr && below(3) == 0)
+            metric.execution_id = (*request)->id();
+        metric.command = word();
+        metric.retry_count = static_cast<int>(below(2));
+        metric.completed_at = some_day + std::chrono::seconds(below(100));
+        metric.exit_code = static_cast<int>(below(3));
+        const auto file = ends_of_some_day();
+        fs::create_directories(file.parent_path());
+        std::ofstream(file, std::ios::app) << protocol::format_attempt(metric) << '\n';
+    }
+    void tear_ends()
+    {
+        const auto file = ends_of_some_day();
+        if (below(2) == 0) return tear(file);
+        if (fs::exists(file))
+            std::ofstream(file, std::ios::app) << (below(2) == 0 ? "{\"execution_id\":" : "\n");
+    }
+    void remove_ends() { fs::remove(ends_of_some_day()); }
+
+    [[nodiscard]] fs::path git_folder_of_some_tree()
+    {
+        return root() / ".git/worktrees" / std::to_string(below(3));
+    }
+    void add_worktree()
+    {
+        const auto folder = git_folder_of_some_tree();
+        fs::create_directories(folder);
+        write_file(folder / "gitdir", (tree(below(4)) / ".git").string() + "\n");
+    }
+    void remove_worktree() { fs::remove_all(git_folder_of_some_tree()); }
 
     void start_run()
     {
@@ -418,6 +488,7 @@ private:
     std::vector<std::unique_ptr<records::RunningRecords>> executors_;
     std::vector<workflow::Journal> runs_;
     std::vector<records::AgentPresence> agents_;
+    std::optional<queue::EngineLock> engine_;
 };
 
 template <class Entry>
@@ -453,12 +524,18 @@ public:
         apply(runs_, changes.changed.runs, changes.removed_runs);
         apply(processes_, changes.changed.agent_processes, changes.ended_agent_processes);
         apply(held_, changes.changed.held_agents, changes.released_agents);
+        apply(ended_, changes.changed.ended, changes.forgotten_executions);
+        apply(executors_, changes.changed.executors, changes.ended_executors);
+        apply(worktrees_, changes.changed.worktrees, changes.removed_worktrees);
+        engine_ = changes.changed.queue_engine;
     }
 
     [[nodiscard]] bool has(const ProjectState& state) const
     {
         return is_same(executions_, state.executions) && is_same(runs_, state.runs) &&
-               is_same(processes_, state.agent_processes) && is_same(held_, state.held_agents);
+               is_same(processes_, state.agent_processes) && is_same(held_, state.held_agents) &&
+               is_same(ended_, state.ended) && is_same(executors_, state.executors) &&
+               is_same(worktrees_, state.worktrees) && engine_ == state.queue_engine;
     }
 
     Follower() = default;
@@ -471,6 +548,10 @@ private:
     ByKey<RunEntry> runs_;
     ByKey<AgentProcessEntry> processes_;
     ByKey<HeldAgentEntry> held_;
+    ByKey<EndedExecutionEntry> ended_;
+    ByKey<ExecutorEntry> executors_;
+    ByKey<WorktreeEntry> worktrees_;
+    std::optional<QueueEngineEntry> engine_;
 };
 
 ProjectReaderOptions reader_of(const History& history)
@@ -478,7 +559,40 @@ ProjectReaderOptions reader_of(const History& history)
     ProjectReaderOptions options;
     options.project_root = history.root();
     options.max_runs = 3;
+    options.max_ended = max_ended;
     return options;
+}
+
+// Those of which history has the last attempts, and the results of the queue.
+void check_ended(const ProjectState& state, const fs::path& root)
+{
+    std::set<std::string> current;
+    for (const auto& entry : state.executions) current.insert(entry.execution_id);
+    MetricsFilter all;
+    all.limit = 0;
+    std::set<std::string> recorded;
+    std::map<std::string, std::string> commands;
+    for (const auto& metric :
+         records::read_metrics(records::Folder::of({}, root, "metrics"), all).metrics) {
+        if (recorded.size() == max_ended) break;
+        if (recorded.insert(metric.execution_id).second)
+            commands.emplace(metric.execution_id, metric.command);
+    }
+    auto results = queue::QueueFolder(root).list_ended();
+    if (results.size() > max_ended) results.erase(results.begin(), results.end() - max_ended);
+    recorded.insert(results.begin(), results.end());
+    std::set<std::string> listed;
+    for (const auto& entry : state.ended) {
+        CHECK(listed.insert(entry.execution_id).second);
+        CHECK(recorded.contains(entry.execution_id));
+        CHECK_FALSE(current.contains(entry.execution_id));
+        const auto command = commands.find(entry.execution_id);
+        if (command != commands.end() &&
+            std::ranges::find(results, entry.execution_id) == results.end())
+            CHECK(entry.command == command->second);
+    }
+    std::erase_if(recorded, [&](const auto& id) { return current.contains(id); });
+    CHECK(listed.size() == std::min<std::size_t>(recorded.size(), max_ended));
 }
 
 // By the functions that read everything each time.
@@ -500,6 +614,8 @@ void check_against_lists(const ProjectState& state, const fs::path& root)
     for (const auto& entry : state.executions)
         if (entry.state == ExecutionState::queued) queued.push_back(entry.execution_id);
     CHECK(queued == waiting);
+
+    check_ended(state, root);
 
     std::set<std::string> runs;
     for (const auto& run : state.runs) runs.insert(run.run_id);

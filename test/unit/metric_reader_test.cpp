@@ -38,6 +38,8 @@ ExecutionMetric full_metric()
     metric.session = "s-1";
     metric.queued = std::chrono::milliseconds{2500};
     metric.verified = Verification::partial;
+    metric.exit_code = 1;
+    metric.reported = ReportedStatus::failed;
     auto& usage = metric.usage.emplace();
     usage.input_tokens = 12;
     usage.cost_usd = 0.5;
@@ -78,6 +80,9 @@ TEST_CASE("the reader returns what was written")
     check_read();
     metric.missing_artifacts = {"a.md", "b/"};
     check_read();
+    metric.exit_code.reset();
+    metric.signal = 9;
+    check_read();
     metric.custom = {{"ticket", "A-1"}};
     check_read();
     metric = ExecutionMetric{};
@@ -104,6 +109,9 @@ TEST_CASE("lines as autoexec and the original write them are read in place")
     metric.usage->model.clear();
     metric.usage->reasoning_tokens = 9'007'199'254'740'992;
     metric.usage->peak_memory_kib = 0;
+    check_in_place(protocol::format_attempt(metric));
+    metric.exit_code.reset();
+    metric.signal = 9;
     check_in_place(protocol::format_attempt(metric));
     check_in_place(protocol::format_attempt(ExecutionMetric{}));
     check_in_place(R"({"execution_id": "e", "workflow_id": null, "step_id": "s", "command": "c", )"
@@ -165,6 +173,11 @@ TEST_CASE("the reader agrees with the parser on unusual lines")
         change("\"partial\"", "7"),
         change("\"partial\"", "null, \"missing_artifacts\": [\"a\", 7]"),
         change("\"partial\"", "null, \"missing_artifacts\": {}"),
+        change("\"exit_code\": 1", "\"exit_code\": 1000000001"),
+        change("\"exit_code\": 1", "\"exit_code\": -1"),
+        change("\"exit_code\": 1", "\"exit_code\": null"),
+        change("\"reported\": \"failed\"", "\"reported\": \"most\""),
+        change("\"reported\": \"failed\"", "\"reported\": 7"),
         change("\"s-1\"", "null"),
         change("\"s-1\"", "7"),
         change("\"input_tokens\": 12", "\"input_tokens\": -1"),

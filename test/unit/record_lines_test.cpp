@@ -67,6 +67,8 @@ TEST_CASE("the line of an attempt has all that is known, and is read back")
     attempt.usage = Usage{1, 2, 3, 4, 1, 0.5, "opus", 1500ms, 2048};
     attempt.verified = Verification::partial;
     attempt.missing_artifacts = {"a.md"};
+    attempt.exit_code = 0;
+    attempt.reported = ReportedStatus::completed;
     CHECK(parse_metric(format_attempt(attempt)) == attempt);
     CHECK(format_attempt(attempt).starts_with(
         format_metric(attempt).substr(0, format_metric(attempt).size() - 1)));
