@@ -28,6 +28,7 @@ namespace autoexec::cli {
     EACH(agents_init)              \
     EACH(agents_reset)             \
     EACH(status)                   \
+    EACH(top)                      \
     EACH(history)                  \
     EACH(metrics)                  \
     EACH(trace)                    \

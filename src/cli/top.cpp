@@ -1,0 +1,340 @@
+#include "autoexec/config.hpp"
+#include "autoexec/watched_project.hpp"
+#include "cli/session/project.hpp"
+#include "cli/subcommand.hpp"
+#include "cli/top/dashboard.hpp"
+#include "cli/top/full_screen.hpp"
+#include "cli/top/log_follower.hpp"
+#include "process/run_program.hpp"
+#include "records/queries.hpp"
+#include "text/text.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <exception>
+#include <tuple>
+
+namespace autoexec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+// A terminal sends the rest of a sequence at once; a connection may delay it.
+constexpr auto key_timeout = 100ms;
+constexpr auto list_interval = 1s;  // ages are shown in seconds
+constexpr auto log_interval = 250ms;
+constexpr std::size_t max_listed_attempts = 20;
+constexpr std::array caught_signals = {SIGINT,   SIGTERM, SIGHUP, SIGQUIT,
+                                       SIGWINCH, SIGTSTP, SIGCONT};
+
+// An upgrade may have replaced it.
+std::string this_executable()
+{
+    std::error_code ec;
+    auto path = fs::read_symlink("/proc/self/exe", ec).string();
+    constexpr std::string_view mark = " (deleted)";
+    if (path.ends_with(mark)) path.resize(path.size() - mark.size());
+    return path;
+}
+
+// An execution's id begins with the milliseconds of its time.
+std::optional<std::chrono::system_clock::time_point> time_of_id(std::string_view id)
+{
+    if (id.size() != 36 || id[14] != '7') return std::nullopt;
+    const auto digits = std::string(id.substr(0, 8)).append(id.substr(9, 4));
+    std::int64_t milliseconds = 0;
+    const auto end = digits.data() + digits.size();
+    const auto read = std::from_chars(digits.data(), end, milliseconds, 16);
+    if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
+    return std::chrono::system_clock::time_point(std::chrono::milliseconds(milliseconds));
+}
+
+std::string text_of(const ExecutionMetric& attempt)
+{
+    using std::chrono::milliseconds;
+    auto text = fmt::format(
+        "{} {} {}", to_string(attempt.status),
+        text::format_duration(std::chrono::duration_cast<milliseconds>(attempt.duration)),
+        exit_text(attempt.exit_code, attempt.signal));
+    if (attempt.error_message) text += ": " + *attempt.error_message;
+    return text;
+}
+
+std::vector<TopAttempt> ended_attempts(const fs::path& root, const std::string& execution_id)
+{
+    MetricsFilter filter;
+    filter.execution_id = execution_id;
+    filter.limit = max_listed_attempts;
+    filter.since = time_of_id(execution_id);
+    std::vector<TopAttempt> attempts;
+    for (const auto& attempt :
+         records::read_metrics(records::Folder::of({}, root, "metrics"), filter).metrics)
+        attempts.push_back({attempt.attempt_id, text_of(attempt)});
+    std::reverse(attempts.begin(), attempts.end());
+    return attempts;
+}
+
+std::string last_line(std::string_view text)
+{
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    return std::string(text.substr(text.rfind('\n') + 1));  // `npos` + 1 is zero
+}
+
+std::string end_of(const std::string& subcommand, const process::ProgramOutput& ended)
+{
+    if (!ended.exit.error.empty()) return ended.exit.error;
+    auto line = last_line(ended.ok() || ended.errors.empty() ? ended.output : ended.errors);
+    if (!line.empty()) return line;
+    if (!ended.ok()) return fmt::format("autoexec {} has failed.", subcommand);
+    return subcommand == "answer" ? "The answer was sent." : "The cancellation was requested.";
+}
+
+WatchedProjectOptions watched(const fs::path& root)
+{
+    WatchedProjectOptions options;
+    options.project_root = root;
+    options.status_file_name =
+        AutoExecutionConfigManager({}, root).load(false).executor.status_file_name;
+    return options;
+}
+
+/// `autoexec top`. Everything runs on one thread.
+class Top {
+public:
+    explicit Top(fs::path root)
+        : root_(std::move(root)),
+          dashboard_(root_.filename().string()),
+          project_(ctx_, watched(root_))
+    {}
+
+    int run()
+    {
+        spdlog::set_level(spdlog::level::off);  // it would write over the screen
+        for (const int signal : caught_signals) signals_.add(signal);
+        screen_.enter();
+        start(read_keys());
+        start(handle_signals());
+        start(follow_project());
+        start(tick());
+        draw();
+        ctx_.run();
+        FullScreen::leave();
+        if (ended_by_ != 0) {
+            signals_.clear();
+            std::raise(ended_by_);
+        }
+        return exit_completed;
+    }
+
+private:
+    void start(asio::awaitable<void> work)
+    {
+        asio::co_spawn(ctx_, std::move(work), [](std::exception_ptr failure) {
+            if (failure) std::rethrow_exception(std::move(failure));
+        });
+    }
+
+    void draw()
+    {
+        screen_.draw(dashboard_.draw(FullScreen::size(), std::chrono::system_clock::now()));
+    }
+
+    void redraw()
+    {
+        screen_.forget();
+        draw();
+    }
+
+    asio::awaitable<void> read_keys()
+    {
+        std::array<char, 4096> buffer{};
+        error_code ec;
+        for (;;) {
+            const auto count = co_await keys_.async_read_some(
+                asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, ec));
+            if (ec) break;  // the terminal has gone
+            key_timer_.cancel();
+            press(decoder_.feed({buffer.data(), count}));
+            if (decoder_.is_incomplete()) wait_for_rest();
+        }
+        ctx_.stop();
+    }
+
+    void wait_for_rest()
+    {
+        key_timer_.expires_after(key_timeout);
+        key_timer_.async_wait([this](error_code ec) {
+            if (!ec) press(decoder_.finish());
+        });
+    }
+
+    void press(const std::vector<KeyPress>& keys)
+    {
+        for (const auto& key : keys) {
+            auto request = dashboard_.press(key);
+            if (request.quits) quit();
+            if (request.redraws) screen_.forget();
+            if (!request.subcommand.empty()) start(run_subcommand(std::move(request.subcommand)));
+            refresh_details();
+        }
+        draw();
+    }
+
+    // What was asked for is done first, unless this is asked again.
+    void quit()
+    {
+        if (running_ == 0 || quits_) ctx_.stop();
+        quits_ = true;
+        dashboard_.show_message("One moment; q ends at once.");
+    }
+
+    asio::awaitable<void> run_subcommand(std::vector<std::string> words)
+    {
+        ++running_;
+        const auto subcommand = words.front();
+        words.insert(words.begin(), this_executable());
+        words.insert(words.end(), {"--project", root_.string()});
+        const auto ended =
+            co_await process::run_program(supervised_spawner(), std::move(words), root_);
+        --running_;
+        if (quits_ && running_ == 0) ctx_.stop();
+        dashboard_.show_message(end_of(subcommand, ended));
+        draw();
+    }
+
+    asio::awaitable<void> handle_signals()
+    {
+        for (;;) {
+            const int signal = co_await signals_.async_wait(asio::use_awaitable);
+            if (signal == SIGWINCH)
+                redraw();
+            else if (signal == SIGTSTP)
+                suspend();
+            else if (signal == SIGCONT)
+                resume();
+            else
+                end_by(signal);
+        }
+    }
+
+    // By the default action, which does nothing where no shell could continue this process.
+    void suspend()
+    {
+        FullScreen::leave();
+        signals_.remove(SIGTSTP);
+        std::raise(SIGTSTP);
+        signals_.add(SIGTSTP);
+        resume();
+    }
+
+    void resume()
+    {
+        screen_.enter();
+        draw();
+    }
+
+    void end_by(int signal)
+    {
+        if (signal != SIGINT) ended_by_ = signal;
+        ctx_.stop();
+    }
+
+    asio::awaitable<void> follow_project()
+    {
+        const ViewPosition none;
+        ViewPosition seen;
+        for (;;) {
+            co_await project_.async_wait_change(seen, asio::use_awaitable);
+            const auto all = co_await project_.async_wait_change(none, asio::use_awaitable);
+            seen = all.position;
+            dashboard_.show(all.changed);
+            refresh_details();
+            draw();
+        }
+    }
+
+    asio::awaitable<void> tick()
+    {
+        asio::steady_timer timer(ctx_);
+        for (;;) {
+            timer.expires_after(dashboard_.opened() != nullptr ? log_interval : list_interval);
+            co_await timer.async_wait(asio::use_awaitable);
+            refresh_details();
+            draw();
+        }
+    }
+
+    void refresh_details()
+    {
+        const auto* const row = dashboard_.opened();
+        if (row == nullptr || row->kind != TopRow::Kind::execution) {
+            detailed_ = {};
+            log_.reset();
+            followed_.clear();
+            return;
+        }
+        const auto detailed = std::tuple(row->id, row->attempt_id, row->ended_at);
+        if (detailed_ != detailed) dashboard_.show_attempts(ended_attempts(root_, row->id));
+        detailed_ = detailed;
+        const auto attempt = dashboard_.shown_attempt();
+        if (followed_ != attempt) {
+            followed_ = attempt;
+            log_.emplace(root_, attempt);
+            dashboard_.log().clear();
+        }
+        if (attempt.empty()) return;
+        (void)log_->refresh(dashboard_.log());
+    }
+
+    asio::io_context ctx_{1};
+    fs::path root_;
+    FullScreen screen_;
+    asio::posix::stream_descriptor keys_{ctx_, FullScreen::open_keys()};
+    asio::signal_set signals_{ctx_};
+    asio::steady_timer key_timer_{ctx_};
+    KeyDecoder decoder_;
+    Dashboard dashboard_;
+    WatchedProject project_;
+    std::tuple<std::string, std::string, TopRow::Time> detailed_;  ///< What attempts are shown of.
+    std::string followed_;  ///< The attempt whose output is shown.
+    std::optional<LogFollower> log_;
+    int running_ = 0;  ///< Subcommands.
+    bool quits_ = false;
+    int ended_by_ = 0;  ///< A signal; zero: none.
+};
+
+int top(const CommonOptions& options)
+{
+    return Top(project_root(options)).run();
+}
+
+constexpr char top_examples[] = R"(
+Keys: Enter shows details, c cancels, a answers, / searches, q quits, ? lists all.
+)";
+
+void define_top(CLI::App& app, CommonOptions& o)
+{
+    app.footer(top_examples);
+    add_project(app, o);
+}
+
+}  // namespace
+
+extern const Subcommand top_subcommand =
+    subcommand("top", "Show and control what happens, on the whole terminal", define_top, top);
+
+}  // namespace autoexec::cli
