@@ -1,5 +1,6 @@
 #include "handoff/offers.hpp"
 
+#include "files/file_lock.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
@@ -146,6 +147,7 @@ namespace fs = std::filesystem;
 
 constexpr char offers_name[] = "offers";
 constexpr char executor_link[] = ".executor";
+constexpr char held_mark[] = ".held";
 constexpr std::size_t digest_limit = 256;
 constexpr std::size_t max_offers = 10'000;
 constexpr int max_tries = 10;
@@ -158,12 +160,6 @@ std::string folder_name(ino_t worktree)
 std::string folder_path(const std::string& git_dir, ino_t worktree)
 {
     return fmt::format("{}/{}/{}/{}", git_dir, own_folder, offers_name, worktree);
-}
-
-bool is_removed(int folder)
-{
-    struct stat held {};
-    return ::fstat(folder, &held) != 0 || held.st_nlink == 0;
 }
 
 // An executor removes its folder when it ends, so it is usually made here. Then it is empty.
@@ -235,11 +231,20 @@ error_code OfferFolder::hold()
     if (hold_by_link()) return {};
     // An executor that waits holds a link instead.
     if (const auto ec = lock_folder(folder, folder, lock_file_)) return ec;
-    if (!has_live_executor(folder))
-        return is_removed(folder) ? make_error_code(boost::system::errc::no_such_file_or_directory)
-                                  : error_code();
+    if (!has_live_executor(folder)) return mark();
     unlock_folder(folder, lock_file_);
     return errc::worktree_busy;
+}
+
+// An executor that ends removes its link, and then the folder without a lock, if that is empty.
+// ENOENT: it has.
+error_code OfferFolder::mark()
+{
+    const UniqueFd file(::openat(folder_.get(), held_mark,
+                                 O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    is_marked_ = static_cast<bool>(file);
+    const bool is_lost = !is_marked_ && files::is_removed(folder_.get());
+    return is_lost ? make_error_code(boost::system::errc::no_such_file_or_directory) : error_code();
 }
 
 // The link of a dead executor is replaced at once, so that no other executor finds its name free.
@@ -304,7 +309,9 @@ error_code OfferFolder::remove_all()
     if (!name_.empty()) names.push_back(std::exchange(name_, {}));
     error_code first;
     for (const auto& name : names) {
-        if (name == folder_lock_file || (name == executor_link && is_linked_)) continue;
+        const bool is_own =
+            (name == executor_link && is_linked_) || (name == held_mark && is_marked_);
+        if (is_own || name == folder_lock_file) continue;
         const auto ec = files::remove_file(folder_.get(), name);
         if (!first) first = ec;
     }
@@ -317,6 +324,7 @@ void OfferFolder::rest()
     if (!is_linked_) {
         may_link_ = is_linked_ = !link();
         if (!is_linked_) return;
+        if (std::exchange(is_marked_, false)) (void)files::remove_file(folder_.get(), held_mark);
         unlock_folder(folder_.get(), lock_file_);
         if (lock_file_) (void)files::remove_file(folder_.get(), folder_lock_file);
         lock_file_ = UniqueFd();
@@ -329,11 +337,15 @@ void OfferFolder::close() noexcept
     if (!std::exchange(is_held_, false)) return;
     const auto base = git_.base->folder();
     const auto path_here = folder_path(git_.below, worktree_);
-    const auto inside = path_here + '/' + (is_linked_ ? executor_link : folder_lock_file);
-    if (is_linked_ || lock_file_) (void)::unlinkat(base, inside.c_str(), 0);
+    const auto remove = [&](bool is_there, const char* name) {
+        if (is_there) (void)::unlinkat(base, (path_here + '/' + name).c_str(), 0);
+    };
+    remove(is_linked_, executor_link);
+    remove(is_marked_, held_mark);
+    remove(static_cast<bool>(lock_file_), folder_lock_file);
     (void)::unlinkat(base, path_here.c_str(), AT_REMOVEDIR);
     if (!is_linked_) unlock_folder(folder_.get(), lock_file_);
-    is_linked_ = false;
+    is_linked_ = is_marked_ = false;
     folder_ = UniqueFd();
     lock_file_ = UniqueFd();
 }

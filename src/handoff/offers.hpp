@@ -133,12 +133,14 @@ private:
     [[nodiscard]] error_code reopen() const;
     bool hold_by_link();
     error_code hold();
+    error_code mark();
     error_code link();
 
     const GitPlace& git_;
     ino_t worktree_ = 0;
     bool is_held_ = false;
     bool is_linked_ = false;
+    bool is_marked_ = false;  ///< An empty file keeps the folder from being removed.
     bool may_link_ = true;
     bool has_others_ = false;  ///< There may be offers of a killed executor.
     std::string name_;         ///< Of the offer in it.

@@ -1,5 +1,6 @@
 #include "handoff/shared_git_dir.hpp"
 
+#include "files/file_lock.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
@@ -81,20 +82,18 @@ SharedGitDir::~SharedGitDir()
 error_code SharedGitDir::take_lock()
 {
     if (lock_) return {};
-    error_code ec;
-    locks_ = files::make_folders(folder_.get(), engines_in_git, ec);
-    if (!locks_) return ec;
-    sweep_locks(locks_.get());
     for (int tries = 0; tries < max_lock_tries; ++tries) {
+        error_code ec;
+        locks_ = files::make_folders(folder_.get(), engines_in_git, ec);
+        if (!locks_) return ec;
+        if (tries == 0) sweep_locks(locks_.get());
         id_of_lock_ = text::new_uuid();
         UniqueFd file(::openat(locks_.get(), lock_name(id_of_lock_).c_str(),
                                O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!file && errno == ENOENT) continue;  // the executor that ended last has removed it
         if (!file) return files::last_error();
-        struct stat st {};
         // Another process may have taken it for a dead executor's before it was locked.
-        if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(file.get(), &st) != 0 ||
-            st.st_nlink == 0)
-            continue;
+        if (files::lock_unless_removed(file.get())) continue;
         lock_ = std::move(file);
         return {};
     }

@@ -1,5 +1,6 @@
 #include "records/agent_presence.hpp"
 
+#include "files/file_lock.hpp"
 #include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
 #include "records/log_file.hpp"
@@ -72,8 +73,7 @@ void AgentPresence::remove()
 
 bool AgentPresence::is_removed() const
 {
-    struct stat st {};
-    return ::fstat(file_.get(), &st) != 0 || st.st_nlink == 0;
+    return files::is_removed(file_.get());
 }
 
 std::vector<AgentEntry> list_agents(const std::filesystem::path& project_root)

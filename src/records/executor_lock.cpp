@@ -1,5 +1,6 @@
 #include "records/executor_lock.hpp"
 
+#include "files/file_lock.hpp"
 #include "handoff/claims.hpp"
 #include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
@@ -49,12 +50,6 @@ protocol::ExecutorLockFile read_lock(int file)
         files::read_all(file, text, protocol::executor_lock_limit))
         return {};
     return protocol::parse_executor_lock(text);
-}
-
-bool is_unlinked(int file)
-{
-    struct stat st {};
-    return ::fstat(file, &st) != 0 || st.st_nlink == 0;
 }
 
 }  // namespace
@@ -124,11 +119,10 @@ std::optional<ExecutorLock> ExecutorLock::take_over(const fs::path& project_root
     // Created if it was removed: records without a lock are of a dead executor, too.
     UniqueFd file(::openat(folder.get(), name.c_str(),
                            O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+    // Removed: another process was faster.
+    if (!file || files::lock_unless_removed(file.get())) return std::nullopt;
     ExecutorLock lock(std::move(folder), std::move(file), std::move(name));
-    // Unlinked: another process was faster.
-    if (is_unlinked(lock.file_.get()) || is_of_other_host(read_lock(lock.file_.get())))
-        return std::nullopt;
+    if (is_of_other_host(read_lock(lock.file_.get()))) return std::nullopt;
     return lock;
 }
 

@@ -1,5 +1,6 @@
 #include "records/locked_file.hpp"
 
+#include "files/file_lock.hpp"
 #include "text/text.hpp"
 
 #include <fcntl.h>
@@ -29,8 +30,7 @@ bool is_locked_file(int folder, const std::string& name)
         const auto fd = files::open_beneath(folder, name, O_RDONLY, files::Links::none, ec);
         if (!fd) return files::is_resource_shortage(ec);
         if (::flock(fd.get(), LOCK_SH | LOCK_NB) != 0) return true;
-        struct stat st {};
-        if (::fstat(fd.get(), &st) != 0 || st.st_nlink > 0) return false;
+        if (!files::is_removed(fd.get())) return false;
         // Its process has replaced it meanwhile, or removed it.
     }
     return true;

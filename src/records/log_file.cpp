@@ -1,4 +1,6 @@
 #include "records/log_file.hpp"
+
+#include "files/file_lock.hpp"
 #include "protocol/layout.hpp"
 #include "records/read_lines.hpp"
 
@@ -196,15 +198,12 @@ error_code LogFile::lock(const std::string& name)
     // A second round is needed if the log was rotated or removed meanwhile.
     for (int tries = 0; tries < 3; ++tries) {
         if (const auto ec = open(name)) return ec;
-        if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-            const auto ec = last_error();
-            // The next attempt reopens the log: the lock's holder may be suspended after it has
-            // renamed this file.
-            close();
-            return ec;
-        }
-        if (is_current()) return {};
+        const auto ec = files::lock_if_at(AT_FDCWD, path_, file_.get());
+        if (!ec) return {};
+        // The next attempt reopens the log: the lock's holder may be suspended after it has
+        // renamed this file.
         close();
+        if (ec != boost::system::errc::no_such_file_or_directory) return ec;
     }
     return busy();
 }
@@ -234,14 +233,6 @@ void LogFile::close()
 {
     unlock();
     file_ = UniqueFd();
-}
-
-bool LogFile::is_current() const
-{
-    struct stat there {};
-    struct stat open {};
-    return ::lstat(path_.c_str(), &there) == 0 && ::fstat(file_.get(), &open) == 0 &&
-           there.st_dev == open.st_dev && there.st_ino == open.st_ino;
 }
 
 // At most one write, then back to `append`: after a rotation the lock belongs to another file.

@@ -86,7 +86,6 @@ private:
     error_code open(const std::string& name);
     void unlock();
     void close();
-    bool is_current() const;
     error_code append_locked(std::string_view& lines);
     error_code append_plain(std::string_view& lines, std::uint64_t size);
     error_code append_chained(std::string_view& lines, const struct stat& before,

@@ -1,5 +1,6 @@
 #include "records/retention.hpp"
 
+#include "files/file_lock.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/layout.hpp"
 #include "records/debug_log.hpp"
@@ -9,7 +10,6 @@
 #include "text/text.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,14 +128,6 @@ void list_outputs(const fs::path& root, std::size_t max_names, std::vector<Store
                          [&](const auto& record) { return !in_flight.contains(record.name); });
 }
 
-bool leads_to(int folder, const std::string& name, int file)
-{
-    struct stat there {};
-    struct stat open {};
-    return ::fstatat(folder, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-           ::fstat(file, &open) == 0 && there.st_dev == open.st_dev && there.st_ino == open.st_ino;
-}
-
 /// Locks a log against writers and rotations while it is open.
 files::UniqueFd lock_log(int folder, const std::string& name, error_code& ec)
 {
@@ -144,8 +136,7 @@ files::UniqueFd lock_log(int folder, const std::string& name, error_code& ec)
     for (int tries = 0; tries < lock_tries; ++tries) {
         auto file = Folder::open_log(folder, name, ec);
         if (!file) return {};
-        if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && leads_to(folder, name, file.get()))
-            return file;
+        if (!files::lock_if_at(folder, name, file.get())) return file;
         std::this_thread::sleep_for(lock_pause);
     }
     return {};

@@ -1,5 +1,6 @@
 #include "records/running.hpp"
 
+#include "files/file_lock.hpp"
 #include "logging/log.hpp"
 #include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
@@ -10,7 +11,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,11 +87,7 @@ UniqueFd lock_unshared(int running, const std::string& name)
 {
     error_code ec;
     auto fd = files::open_beneath(running, name, O_RDONLY, files::Links::none, ec);
-    struct stat st {};
-    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd.get(), &st) != 0 ||
-        st.st_nlink == 0)
-        return {};
-    return fd;
+    return fd && !files::lock_unless_removed(fd.get()) ? std::move(fd) : UniqueFd();
 }
 
 /// The folder of a dead executor, which is removed at the end if it is empty.

@@ -52,6 +52,13 @@ PublishedFiles files_for(const protocol::CommandFile& file)
     return files;
 }
 
+ino_t inode_of(const fs::path& path)
+{
+    struct stat st {};
+    REQUIRE(::stat(path.c_str(), &st) == 0);
+    return st.st_ino;
+}
+
 bool contains(std::string_view text, std::string_view part)
 {
     return text.find(part) != std::string_view::npos;
@@ -221,6 +228,22 @@ TEST_CASE_FIXTURE(LinkedTree, "offers end with their attempt, and their folder w
     CHECK(offers() == 0);
     engine.reset();
     CHECK(fs::is_empty(git_dir / "autoexec/offers"));
+}
+
+// An executor that ends removes its link, and then the folder: another one may begin in between.
+TEST_CASE_FIXTURE(LinkedTree, "a folder that an executor has begun to hold is not removed as empty")
+{
+    const auto offers_folder = git_dir / "autoexec/offers" / std::to_string(inode_of(tree));
+    fs::create_directories(offers_folder);
+    engine = open();
+    std::error_code ec;
+    fs::remove(offers_folder, ec);
+    CHECK(ec == std::errc::directory_not_empty);
+    const auto file = publish();
+    CHECK(found() == State::command);
+    REQUIRE_FALSE(engine->clean(file.attempt_id, false));
+    engine.reset();
+    CHECK_FALSE(fs::exists(offers_folder));
 }
 
 TEST_CASE_FIXTURE(LinkedTree,

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "autoexec/error.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+/// Locks of open files. No function waits.
+namespace autoexec::files {
+
+/// True if a file or folder has lost its last name.
+bool is_removed(int fd) noexcept;
+
+/// Locks a file exclusively (`flock`). `EWOULDBLOCK`: another process has locked it. `ENOENT`: it
+/// was removed after it was opened, so that its lock excludes no one who opens it later.
+error_code lock_unless_removed(int file) noexcept;
+
+/// The same, but `ENOENT` also if another file has its path meanwhile.
+error_code lock_if_at(int folder, const std::string& path, int file) noexcept;
+
+/// Locks of single bytes, which need not exist (`F_OFD_SETLK`). Each belongs to the open file:
+/// closing another descriptor of the same file does not release it, and the kernel releases it at
+/// the end of its process.
+enum class ByteLock { shared, exclusive, none };
+
+/// Locks or unlocks a byte. `EAGAIN`: another open file has locked it.
+error_code set_byte_lock(int file, std::int64_t byte, ByteLock kind) noexcept;
+
+/// A byte for a name, below 2^60: practically no two names share one.
+std::int64_t byte_of(std::string_view name);
+
+/// True if another open file has locked the byte in any way, and if that cannot be checked.
+bool is_byte_locked(int file, std::int64_t byte) noexcept;
+
+}  // namespace autoexec::files
