@@ -26,6 +26,15 @@ enum class SecretsInCommand { warn, refuse, allow };
 /// Who may read the files that an executor writes into worktrees: mode 0600, 0640 or 0644.
 enum class FileAccess { owner, group, everyone };
 
+/// Over what the limits of commands at once hold.
+enum class LimitScope {
+    executor,
+    /// All executors of the project that have this scope, also those of other processes: together
+    /// they run no more than the one with the highest limit. Where files cannot be locked, each
+    /// executor has its own limit, and a result has a warning.
+    project,
+};
+
 /// Whether changes in worktrees are seen by file events, besides polling. `automatic`: if the
 /// agents are in other processes. `on`: in any case.
 enum class FileEvents { automatic, on, off };

@@ -56,6 +56,11 @@ struct ExecutorOptions : ExecutorSettings {
     /// Commands of one agent in flight at once, by its name: more wait in order, and take no place
     /// of `max_parallel` meanwhile. Other agents, and zero: no limit of its own.
     std::map<std::string, std::size_t, std::less<>> agent_limits;
+    LimitScope limit_scope = LimitScope::executor;  ///< Of `max_parallel` and `agent_limits`.
+    /// With `LimitScope::project`: the attempt whose program has started this process, from its
+    /// `AUTOEXEC_ATTEMPT_ID`. One command of all processes that it has started needs no free slot:
+    /// otherwise they could wait for that of the attempt, which waits for them. Empty: none.
+    std::string parent_attempt;
     /// Called on the executor's strand before each attempt, with its number. A sentence refuses it:
     /// the command fails with the code `budget`. Null: none is refused.
     std::function<std::string(int attempt)> refuse_attempt;

@@ -8,16 +8,39 @@
 
 namespace autoexec::async {
 
+/// What a semaphore needs for each of its slots in addition, shared with others.
+class SlotSource {
+public:
+    virtual ~SlotSource() = default;
+
+    /// False: there is none now. The owner of the semaphore calls `retry` when there may be one.
+    virtual bool acquire() = 0;
+    virtual void release() = 0;
+    /// True if others wait, so that what is released is for them first.
+    [[nodiscard]] virtual bool others_wait() = 0;
+};
+
 /// A semaphore whose slots are granted in the order of asking. Thread safety: none; use it on one
 /// strand. It must outlive its guards.
 class FifoSemaphore {
 public:
-    /// Zero slots: no limit.
-    explicit FifoSemaphore(std::size_t slots) { set_slots(slots); }
+    /// Zero slots: no limit. The source, if any, must outlive this.
+    explicit FifoSemaphore(std::size_t slots, SlotSource* source = nullptr) : source_(source)
+    {
+        set_slots(slots);
+    }
 
     /// With fewer, those that are taken stay taken.
     void set_slots(std::size_t slots);
     [[nodiscard]] bool idle() const noexcept { return waiting_.empty() && taken_ == 0; }
+
+    /// The first in the queue waits for the source alone.
+    [[nodiscard]] bool needs_source() const noexcept
+    {
+        return source_ != nullptr && taken_ < slots_ && !waiting_.empty();
+    }
+    /// Asks the source again.
+    void retry() { admit_waiting(); }
 
 private:
     friend class SemaphoreGuard;
@@ -28,8 +51,11 @@ private:
 
     void join(Ticket& ticket);
     void leave(Ticket& ticket);
+    [[nodiscard]] bool take();
     void admit_waiting();
+    void admit_first();
 
+    SlotSource* source_;
     std::size_t slots_ = 0;
     std::size_t taken_ = 0;
     std::list<Ticket*> waiting_;  // std::deque allocates 512 bytes even when empty

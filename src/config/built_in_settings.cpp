@@ -332,7 +332,9 @@ std::vector<Setting> built_in_settings()
             .within(0, three_years)
             .at_once(),
         option<of_executor, &E::max_parallel>("limits.max_parallel",
-                                              "Maximum number of parallel commands. 0: no limit.")
+                                              "Maximum number of parallel commands: of the "
+                                              "project, or of an embedding application. 0: "
+                                              "no limit.")
             .formerly("limits.max_concurrency")
             .within(0, 100'000)
             .at_once()

@@ -35,12 +35,6 @@ std::optional<protocol::AnswerFile> answer_to(const fs::path& root, const std::s
     return protocol::parse_answer(records::consume_answer(root, attempt_id));
 }
 
-// Until it is admitted or cancelled.
-asio::awaitable<void> wait_in_queue(const Execution& x, const async::SemaphoreGuard& place)
-{
-    while (!place.admitted() && !x.is_cancelled()) co_await x.alarm->wait_until(time_point::max());
-}
-
 std::string flaw_of(const RetryPolicy& retry)
 {
     if (retry.max_attempts < 1) return "The number of attempts must be at least 1.";
@@ -238,40 +232,13 @@ void ExecutorCore::end_queue(Execution& x, time_point since) const
     x.all_queued += x.queued;
 }
 
-/// Waits for a slot of its agent, then for one of the executor, until both are granted or it is
-/// cancelled.
-asio::awaitable<void> ExecutorCore::take_slots(Execution& x)
-{
-    if (!x.slot) {
-        x.agent_slots = agent_slots_of(x);
-        if (x.agent_slots != nullptr) {
-            x.agent_slot = std::make_unique<async::SemaphoreGuard>(*x.agent_slots, *x.alarm);
-            co_await wait_in_queue(x, *x.agent_slot);
-        }
-        x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
-    }
-    co_await wait_in_queue(x, *x.slot);
-}
-
-void ExecutorCore::release_slots(Execution& x)
-{
-    x.slot.reset();
-    x.agent_slot.reset();
-}
-
-async::FifoSemaphore* ExecutorCore::agent_slots_of(const Execution& x)
-{
-    const auto found = agent_slots.find(known_agent(x));
-    return found == agent_slots.end() ? nullptr : &found->second;
-}
-
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
 asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
     x.tree_key = tree_key_of(x.request.worktree);
     x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
     for (;;) {
-        co_await wait_in_queue(x, *x.tree_slot);
+        co_await wait_for_slot(x, *x.tree_slot);
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);

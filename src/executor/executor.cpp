@@ -3,7 +3,6 @@
 #include "async/cancellation.hpp"
 #include "executor/executor_impl.hpp"
 #include "executor/free_resources.hpp"
-#include "files/safe_files.hpp"
 #include "handoff/file_handoff.hpp"
 #include "protocol/status.hpp"
 #include "text/text.hpp"
@@ -16,10 +15,7 @@
 
 #include <fmt/format.h>
 
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <cstdint>
 #include <random>
 
 namespace autoexec::inline v1 {
@@ -216,32 +212,20 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
       strand(ex),
       on_strand(strand),
       running_records(options.project_root),
-      slots(options.max_parallel),
+      slots(options.max_parallel, share_slots({}, options.max_parallel)),
       turns(strand, max_per_turn),
       agents(options.project_root, options.clock)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);
-    for (const auto& [agent, limit] : options.agent_limits) agent_slots.try_emplace(agent, limit);
+    for (const auto& [agent, limit] : options.agent_limits)
+        agent_slots.try_emplace(agent, limit, share_slots(agent, limit));
 }
 
 unsigned ExecutorCore::descriptors_of_command() const
 {
     // Its worktree and, outside git, its claim; an agent in this process has those of its program.
     return options.agent_in_process ? 12 : 2;
-}
-
-// Commands beyond the limit of descriptors queue, instead of failing.
-void ExecutorCore::limit_slots()
-{
-    constexpr std::uint64_t reserve = 32;
-    std::size_t room = 0;
-    if (const auto limit = files::max_descriptors(); has_files && limit != RLIM_INFINITY) {
-        const auto left = std::max(limit, reserve) - reserve;
-        room = std::max<std::size_t>(left / descriptors_of_command(), 1);
-    }
-    const auto wanted = options.max_parallel;
-    slots.set_slots(room == 0 || wanted == 0 ? std::max(room, wanted) : std::min(room, wanted));
 }
 
 BackgroundAgentAutoExecutor::BackgroundAgentAutoExecutor(asio::any_io_executor ex,

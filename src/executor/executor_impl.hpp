@@ -16,6 +16,7 @@
 #include "protocol/error_codes.hpp"
 #include "protocol/question_format.hpp"
 #include "protocol/usage.hpp"
+#include "records/project_slots.hpp"
 #include "records/running.hpp"
 
 #include <boost/asio/any_completion_executor.hpp>
@@ -199,6 +200,9 @@ struct AttemptEnd {
 
 AttemptEnd failed_end(Cause cause, std::string code, std::string message);
 
+/// Until it is granted, or the execution is cancelled.
+asio::awaitable<void> wait_for_slot(const Execution& x, const async::SemaphoreGuard& place);
+
 /// What an attempt waits for.
 struct OpenQuestion {
     Question asked;                ///< As the agent reports it.
@@ -252,7 +256,8 @@ enum class Leftovers {
 
 /// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
 /// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
-/// `hold.cpp`, `attempt.cpp`, `attempt_question.cpp`, `wait.cpp`, `record.cpp`, `recover.cpp`.
+/// `slots.cpp`, `hold.cpp`, `attempt.cpp`, `attempt_question.cpp`, `wait.cpp`, `record.cpp`,
+/// `recover.cpp`.
 ///
 /// An execution is a coroutine while it acts. While it waits for its agent it has none: thousands
 /// wait, and one coroutine, `serve_waiting`, looks at all of them.
@@ -284,10 +289,17 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<error_code> admit(Execution& x);
     void end_queue(Execution& x, time_point since) const;
     [[nodiscard]] unsigned descriptors_of_command() const;
+    // Slots: `slots.cpp`.
     void limit_slots();
     asio::awaitable<void> take_slots(Execution& x);
-    static void release_slots(Execution& x);
+    void release_slots(Execution& x);
     async::FifoSemaphore* agent_slots_of(const Execution& x);
+    async::SlotSource* share_slots(const std::string& agent, std::size_t limit);
+    [[nodiscard]] bool waits_for_others_slots() const;
+    void retry_slots();
+    void serve_slots_if_needed() noexcept;
+    asio::awaitable<void> serve_slots(std::shared_ptr<ExecutorCore> keep);
+    [[nodiscard]] Notifier::Subscription watch_slots();
     asio::awaitable<error_code> open(Execution& x);
     static void refuse(Execution& x, const char* code, const std::string& reason);
     [[nodiscard]] bool lacks_free_resources(const Execution& x);
@@ -429,6 +441,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::any_io_executor on_strand;  ///< The same; its copies allocate nothing.
     std::vector<std::shared_ptr<EventSink>> sinks;
     records::RunningRecords running_records;
+    /// Limits that hold for the project: of an agent, by its name, or of all commands.
+    std::map<std::string, records::ProjectSlots, std::less<>> project_slots;
     async::FifoSemaphore slots;
     std::map<std::string, async::FifoSemaphore, std::less<>> agent_slots;  ///< By name.
     async::TurnLimit turns;
@@ -444,6 +458,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     time_point waiting_until{};                  ///< The time for which it is set.
     std::set<std::string> reported_interrupted;  ///< Attempts whose records `recover` had to keep.
     std::unique_ptr<Timer> requests_alarm;       ///< Timer of `serve_requests`.
+    std::unique_ptr<Timer> slots_alarm;          ///< Timer of `serve_slots`.
     std::vector<std::weak_ptr<Timer>> until_idle;  ///< Woken when no execution is active.
     std::string shortage;                          ///< Why no command starts; empty: they do.
     time_point next_resources{};                   ///< When to ask again for the free resources.

@@ -17,10 +17,10 @@ namespace {
 constexpr std::size_t max_size = 1024 * 1024;
 
 // Everything that autoexec writes below a project or a worktree, but its configuration.
-constexpr std::array project_folders = {layout::metrics, layout::audit,      layout::running,
-                                        layout::output,  layout::worktrees,  layout::journals,
-                                        layout::markers, layout::logs,       layout::agent_health,
-                                        layout::queue,   layout::engine_logs};
+constexpr std::array project_folders = {layout::metrics, layout::audit,       layout::running,
+                                        layout::output,  layout::worktrees,   layout::journals,
+                                        layout::markers, layout::logs,        layout::agent_health,
+                                        layout::queue,   layout::engine_logs, layout::slots};
 
 bool has_line(std::string_view text, std::string_view line)
 {

@@ -19,6 +19,8 @@ inline constexpr char answers[] = ".tapps-agents/running/answers";
 inline constexpr char queue[] = ".tapps-agents/queue";
 inline constexpr char started_requests[] = ".tapps-agents/queue/started";
 inline constexpr char ended_requests[] = ".tapps-agents/queue/ended";
+/// Locks of the slots that all processes of the project share.
+inline constexpr char slots[] = ".tapps-agents/slots";
 /// What detached processes print.
 inline constexpr char engine_logs[] = ".tapps-agents/engines";
 /// The state of the agents.

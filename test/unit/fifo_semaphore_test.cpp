@@ -92,4 +92,56 @@ TEST_CASE_FIXTURE(Semaphore, "the number of slots can change while some wait")
     CHECK(fourth.admitted());
 }
 
+namespace {
+
+struct Source final : async::SlotSource {
+    int left = 1;
+    bool is_wanted = false;
+
+    bool acquire() override { return left > 0 && left-- > 0; }
+    void release() override { ++left; }
+    bool others_wait() override { return is_wanted; }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Semaphore, "a slot needs one of the source, in the order of asking")
+{
+    Source source;
+    async::FifoSemaphore shared(2, &source);
+    const auto timer = alarm();
+    std::optional<async::SemaphoreGuard> first(std::in_place, shared, *timer);
+    const async::SemaphoreGuard second(shared, *timer);
+    CHECK(first->admitted());
+    CHECK_FALSE(second.admitted());
+    CHECK(shared.needs_source());
+    ++source.left;
+    const async::SemaphoreGuard third(shared, *timer);
+    CHECK_FALSE(third.admitted());
+    shared.retry();
+    CHECK(second.admitted());
+    CHECK_FALSE(shared.needs_source());  // it waits for a slot of this semaphore
+    first.reset();
+    CHECK(third.admitted());
+    CHECK(source.left == 0);
+}
+
+TEST_CASE_FIXTURE(Semaphore, "a slot that others wait for goes back to the source")
+{
+    Source source;
+    async::FifoSemaphore shared(1, &source);
+    const auto timer = alarm();
+    std::optional<async::SemaphoreGuard> first(std::in_place, shared, *timer);
+    std::optional<async::SemaphoreGuard> second(std::in_place, shared, *timer);
+    source.is_wanted = true;
+    first.reset();
+    CHECK_FALSE(second->admitted());
+    CHECK(source.left == 1);
+    shared.retry();
+    CHECK(second->admitted());
+    second.reset();
+    CHECK(source.left == 1);
+    CHECK(shared.idle());
+}
+
 TEST_SUITE_END();

@@ -23,6 +23,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <utility>
 
@@ -65,10 +66,12 @@ std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
 
 // Flags override the configuration.
 ExecutorOptions executor_options(const SessionFlags& flags, const AutoExecutionConfig& config,
-                                 const std::filesystem::path& root, std::size_t commands)
+                                 const std::filesystem::path& root)
 {
     auto e = autoexec::executor_options(config, root);
-    e.max_parallel = jobs_within_limits(flags.jobs.value_or(e.max_parallel), commands);
+    e.max_parallel = flags.jobs.value_or(e.max_parallel);
+    e.limit_scope = LimitScope::project;
+    if (const char* const attempt = std::getenv("AUTOEXEC_ATTEMPT_ID")) e.parent_attempt = attempt;
     if (flags.polling_interval) e.polling_interval = *flags.polling_interval;
     if (flags.total_timeout) e.total_timeout = *flags.total_timeout;
     if (flags.stop_grace) e.stop_grace = *flags.stop_grace;
@@ -115,7 +118,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
       records_(ctx_.get_executor(), manager.load(), root_),
       max_open_files_(soft_limit_of_files()),
       options_(make_executor_options(agents, checked_attempt)),
-      max_parallel_(options_.max_parallel),
+      max_parallel_(jobs_within_limits(options_.max_parallel, commands)),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner({}, max_open_files_)),
       notifications_(std::make_shared<notify::Notifications>(
@@ -139,7 +142,7 @@ ExecutorOptions CommandSession::make_executor_options(const std::optional<Agents
                                                       int checked_attempt)
 {
     const bool embeds_agent = agents.has_value();
-    auto e = executor_options(flags_, manager_.load(), root_, commands_);
+    auto e = executor_options(flags_, manager_.load(), root_);
     e.agent_in_process = embeds_agent;
     if (embeds_agent) e.agent_limits = agent::limits_of(*agents);
     e.refuse_attempt = [this, checked_attempt](int attempt) {
@@ -188,8 +191,8 @@ AgentOptions CommandSession::embedded_agent(AgentsFile agents) const
 void CommandSession::apply(const AutoExecutionConfig& config,
                            const std::vector<std::string>& changed)
 {
-    auto options = executor_options(flags_, config, root_, commands_);
-    max_parallel_ = options.max_parallel;
+    auto options = executor_options(flags_, config, root_);
+    max_parallel_ = jobs_within_limits(options.max_parallel, commands_);
     executor_.set_options(std::move(options));
     budget_.set_limits(budget_limits(flags_, config), config.executor.prices);
     notifications_->set_config(config.notify);
