@@ -13,6 +13,14 @@ namespace autoexec::inline v1 {
 /// Functions that are called at certain points of a command: `CommandRequest::hooks`. Each may be
 /// empty. All are called on the executor's strand.
 struct CommandHooks {
+    /// Called, once, when the command has to wait before its first attempt: for a slot, its
+    /// worktree, its agent, or resources. Must not throw.
+    std::function<void()> on_wait;
+
+    /// Called at the end of that wait, before the first attempt is published. If it returns false,
+    /// the command ends as cancelled. Must not throw.
+    std::function<bool()> on_start;
+
     /// Prepares the worktree for another attempt; the text that it returns is recorded. If it
     /// throws, there is no other attempt. The baseline of the artifacts is taken again afterwards.
     /// Empty: `ExecutorOptions::tree_state`, which only reads, is called.

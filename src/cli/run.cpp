@@ -1,4 +1,5 @@
 #include "autoexec/executor.hpp"
+#include "cli/queue/foreground_queue.hpp"
 #include "cli/queue/submission.hpp"
 #include "cli/records/record_removal.hpp"
 #include "cli/session/agents.hpp"
@@ -83,6 +84,12 @@ public:
           prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
+        if (ForegroundQueue::can_hold(o.session)) {
+            waiting_ = std::make_shared<ForegroundQueue>(
+                session_.root(), o.session, session_.options().durability,
+                [this](const std::string& id) { session_.executor().cancel(id); });
+            session_.executor().subscribe(waiting_);
+        }
         session_.notifications().send_every_result_to(std::move(notify));
     }
 
@@ -136,6 +143,8 @@ private:
 
     void start(CommandJob& job)
     {
+        job.request.execution_id = text::new_uuid();
+        if (waiting_) job.request.hooks = waiting_->hooks_of(job.request);
         session_.add_worktree(job.request.worktree);
         cancels_.emplace_back();
         asio::co_spawn(session_.context(), one(job),
@@ -166,6 +175,7 @@ private:
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         display_->finished(result);
+        if (waiting_) waiting_->end(result, prices_);
         if (options_.json)
             print_json(json_of(result, prices_));
         else
@@ -208,6 +218,7 @@ private:
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
     NewWorktrees new_worktrees_;
+    std::shared_ptr<ForegroundQueue> waiting_;  ///< Null: commands that wait are in memory alone.
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{session_.context(), asio::steady_timer::time_point::max()};
 

@@ -235,9 +235,13 @@ private:
 
     void ensure_engine()
     {
-        const bool needs_one = std::any_of(ids_.begin(), ids_.end(), [this](const auto& id) {
-            return folder_.state_of(id) != RequestState::absent;
-        });
+        auto requests = folder_.list_startable();
+        for (auto& started : folder_.list_started())
+            if (!folder_.has_owner(*started)) requests.push_back(std::move(started));
+        const bool needs_one =
+            std::any_of(requests.begin(), requests.end(), [this](const queue::Request& request) {
+                return std::find(ids_.begin(), ids_.end(), request->id()) != ids_.end();
+            });
         if (needs_one && !queue::probe_engine(root_).alive) ensure_queue_engine(root_);
     }
 

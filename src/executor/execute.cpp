@@ -22,6 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 namespace fs = std::filesystem;
 
+constexpr char cancelled_before_publishing[] = "The command was cancelled before it was published.";
 constexpr milliseconds busy_poll{250};
 constexpr milliseconds resources_interval{1000};
 constexpr std::chrono::minutes max_pause{10};
@@ -142,6 +143,10 @@ asio::awaitable<error_code> ExecutorCore::execute(Execution& x)
     const auto ec = co_await admit(x);
     end_queue(x, since);
     if (ec || x.refused || x.result.get().status == ExecutionStatus::cancelled) co_return ec;
+    if (x.has_waited && x.hooks().on_start && !x.hooks().on_start()) {
+        set_cancelled(x.result.edit(), cancelled_before_publishing);
+        co_return error_code{};
+    }
     find_git_tree(x);
     co_return co_await begin_attempt(x, 1);
 }
@@ -232,6 +237,13 @@ void ExecutorCore::end_queue(Execution& x, time_point since) const
     x.all_queued += x.queued;
 }
 
+// Retries are not announced: the command has a running record by then, or had one.
+void ExecutorCore::announce_wait(Execution& x)
+{
+    if (x.first_published || std::exchange(x.has_waited, true)) return;
+    if (x.hooks().on_wait) x.hooks().on_wait();
+}
+
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
 asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
@@ -243,13 +255,14 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
         if (x.is_cancelled()) {
-            set_cancelled(x.result.edit(), "The command was cancelled before it was published.");
+            set_cancelled(x.result.edit(), cancelled_before_publishing);
             co_return error_code{};
         }
         if (x.refused) co_return error_code{};
         x.options = shared_options;  // re-read the options: they may have changed while queued
         const auto held = choose_agent(x);
         if (held) {
+            announce_wait(x);
             const bool has_waited = co_await hold(x, *held);
             if (has_waited) continue;
             co_return error_code{};
@@ -273,6 +286,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         x.mailbox.reset();
         release_slots(x);
         give_up_probe(x);
+        announce_wait(x);
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
     }
 }
@@ -309,6 +323,7 @@ bool ExecutorCore::lacks_free_resources(const Execution& x)
 /// keeps its slot, so that the order stays.
 asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
 {
+    announce_wait(x);
     const auto begin = options.clock->now();
     const auto limit = begin + max_pause;
     std::string reason = shortage;

@@ -144,6 +144,7 @@ struct Execution {
     bool refused = false;                       ///< It ends without a further attempt.
     bool probe = false;                         ///< It tests its agent.
     bool has_started = false;                   ///< An agent may have worked on it.
+    bool has_waited = false;                    ///< Before its first attempt.
     int agent_index = -1;        ///< In `CommandRequest::fallback`; -1: the preferred agent.
     std::string seen_agent;      ///< As a status has named it.
     std::unique_ptr<Hold> hold;  ///< While its agent gets no commands.
@@ -201,7 +202,7 @@ struct AttemptEnd {
 AttemptEnd failed_end(Cause cause, std::string code, std::string message);
 
 /// Until it is granted, or the execution is cancelled.
-asio::awaitable<void> wait_for_slot(const Execution& x, const async::SemaphoreGuard& place);
+asio::awaitable<void> wait_for_slot(Execution& x, const async::SemaphoreGuard& place);
 
 /// What an attempt waits for.
 struct OpenQuestion {
@@ -288,6 +289,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     error_code fail(Execution& x, error_code ec, std::string sentence);
     asio::awaitable<error_code> admit(Execution& x);
     void end_queue(Execution& x, time_point since) const;
+    static void announce_wait(Execution& x);
     [[nodiscard]] unsigned descriptors_of_command() const;
     // Slots: `slots.cpp`.
     void limit_slots();

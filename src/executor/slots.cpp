@@ -24,8 +24,9 @@ constexpr int max_looks_for_slots = 50;  // a second
 
 }  // namespace
 
-asio::awaitable<void> wait_for_slot(const Execution& x, const async::SemaphoreGuard& place)
+asio::awaitable<void> wait_for_slot(Execution& x, const async::SemaphoreGuard& place)
 {
+    if (!place.admitted()) ExecutorCore::announce_wait(x);
     while (!place.admitted() && !x.is_cancelled()) co_await x.alarm->wait_until(time_point::max());
 }
 

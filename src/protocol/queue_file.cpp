@@ -110,6 +110,7 @@ QueuedRequest read_request(const QueueDocument& in)
     queued.priority =
         static_cast<int>(in.fields.integer("priority", -max_priority, max_priority).value_or(0));
     queued.directory = in.text("directory");
+    queued.owner = in.text("owner");
     return queued;
 }
 
@@ -164,12 +165,14 @@ bool is_queue_id(std::string_view text)
 
 std::string format_queued(const QueuedRequest& queued)
 {
-    return text::dump_indented({{"version", queue_version},
-                                {"id", queued.id()},
-                                {"submitted_at", text::iso_utc(queued.submitted_at)},
-                                {"priority", queued.priority},
-                                {"directory", queued.directory},
-                                {"command", format_request(queued)}});
+    json::object out{{"version", queue_version},
+                     {"id", queued.id()},
+                     {"submitted_at", text::iso_utc(queued.submitted_at)},
+                     {"priority", queued.priority},
+                     {"directory", queued.directory}};
+    if (!queued.owner.empty()) out["owner"] = queued.owner;
+    out["command"] = format_request(queued);
+    return text::dump_indented(out);
 }
 
 std::optional<QueuedRequest> parse_queued(std::string_view text, std::string& problem)

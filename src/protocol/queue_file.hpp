@@ -42,6 +42,8 @@ struct QueuedRequest {
     std::optional<std::chrono::system_clock::time_point> submitted_at;
     int priority = 0;       ///< Higher ones start first.
     std::string directory;  ///< Where it was submitted.
+    /// The run in the foreground that starts it, if that lives. Empty: an engine starts it.
+    std::string owner;
 };
 
 std::string format_queued(const QueuedRequest& queued);

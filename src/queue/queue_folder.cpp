@@ -2,6 +2,7 @@
 
 #include "autoexec/redaction.hpp"
 #include "protocol/layout.hpp"
+#include "queue/owner_lock.hpp"
 #include "records/log_file.hpp"
 #include "text/text.hpp"
 
@@ -138,6 +139,23 @@ std::vector<Request> QueueFolder::list_waiting()
     return requests;
 }
 
+std::vector<Request> QueueFolder::list_startable()
+{
+    std::map<std::string, bool> alive;
+    auto requests = list_waiting();
+    std::erase_if(requests, [&](const Request& request) {
+        const auto [known, is_new] = alive.try_emplace(request->owner, false);
+        if (is_new) known->second = has_owner(*request);
+        return known->second;
+    });
+    return requests;
+}
+
+bool QueueFolder::has_owner(const protocol::QueuedRequest& request) const
+{
+    return !request.owner.empty() && is_owner_alive(project_root_, request.owner);
+}
+
 std::vector<Request> QueueFolder::list_started()
 {
     return list(layout::started_requests, started_);
@@ -203,16 +221,6 @@ QueueFolder::Seen QueueFolder::read_request(int folder, const std::string& path,
     return seen;
 }
 
-bool QueueFolder::has_waiting() const
-{
-    error_code ec;
-    const auto folder = folder_in(project_root_, layout::queue).open(ec);
-    if (!folder) return false;
-    const auto names = files::list_folder(folder.get(), max_queue_names);
-    return std::any_of(names.begin(), names.end(),
-                       [](const std::string& name) { return !id_in(name).empty(); });
-}
-
 std::vector<std::string> QueueFolder::list_ended() const
 {
     std::vector<std::string> ids;
@@ -260,6 +268,21 @@ bool QueueFolder::cancel_waiting(const std::string& id) const
     if (!move(project_root_, file_of(id), layout::queue, layout::ended_requests)) return false;
     finish_cancellation(id);
     return true;
+}
+
+bool QueueFolder::end_waiting(const protocol::QueuedResult& result) const
+{
+    return move(project_root_, file_of(result.id), layout::queue, layout::ended_requests) &&
+           !put_result(result);
+}
+
+bool QueueFolder::leave_started(const std::string& id) const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::started_requests).open(ec);
+    if (!folder) return false;
+    (void)files::remove_file(folder.get(), file_of(id));
+    return ::unlinkat(folder.get(), file_of(id, cancel_suffix).c_str(), 0) == 0;
 }
 
 void QueueFolder::finish_cancellation(const std::string& id) const

@@ -42,12 +42,14 @@ public:
     /// Those that wait, in the order in which they start: by priority, then by age. Only files that
     /// have changed since the last call are read.
     std::vector<Request> list_waiting();
+    /// Those of them that an engine may start: they belong to no run in the foreground that lives.
+    std::vector<Request> list_startable();
+    /// Whether a run in the foreground starts the request, and lives.
+    [[nodiscard]] bool has_owner(const protocol::QueuedRequest& request) const;
     /// Those that an engine has started, oldest first. Some may have a result already.
     std::vector<Request> list_started();
     /// What the last calls of these have skipped.
     [[nodiscard]] std::vector<BrokenFile> broken() const;
-
-    [[nodiscard]] bool has_waiting() const;
 
     /// The names of all results, oldest first.
     [[nodiscard]] std::vector<std::string> list_ended() const;
@@ -66,6 +68,13 @@ public:
 
     /// Ends a waiting request as cancelled. False: it no longer waits.
     [[nodiscard]] bool cancel_waiting(const std::string& id) const;
+
+    /// Ends a waiting request with this result. A kill may leave it cancelled instead. False: it no
+    /// longer waits.
+    [[nodiscard]] bool end_waiting(const protocol::QueuedResult& result) const;
+
+    /// Removes a started request that has a running record of its own. True: it is to be cancelled.
+    [[nodiscard]] bool leave_started(const std::string& id) const;
 
     /// Asks the engine to cancel a request that it has started.
     error_code request_cancel(const std::string& id) const;

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <map>
+#include <optional>
 
 using namespace autoexec::test;
 
@@ -329,6 +330,112 @@ TEST_CASE("wait also waits for a command in the foreground")
     CHECK(ended.code == 0);
     CHECK(ended.out.starts_with("completed"));
     CHECK(project.run({"wait", id}).code == 0);
+}
+
+namespace {
+
+/// A run in the foreground of three commands, of which the last two wait.
+struct ForegroundRun {
+    ForegroundRun()
+    {
+        project.write(".tapps-agents/auto_execution_config.yaml", patient);
+        Words words{"run", "--json", "-j", "1", until_go};
+        for (const auto& tree : trees) words.insert(words.end(), {"-w", tree.string()});
+        program.emplace(project.start(std::move(words)));
+        project.wait_for_running(1);
+        REQUIRE(eventually([this] { return queued().size() == 2; }));
+    }
+
+    /// The ids of the requests in the queue.
+    [[nodiscard]] Words queued() const
+    {
+        Words ids;
+        for (const auto& name : Project::names_in(project.records() / "queue"))
+            if (name.ends_with(".json")) ids.push_back(name.substr(0, name.size() - 5));
+        return ids;
+    }
+    void go() const
+    {
+        for (const auto& tree : trees) write_file(tree / "go", "");
+    }
+    [[nodiscard]] std::size_t times_run(std::size_t tree) const
+    {
+        return lines_of(read_file(trees[tree] / "ran")).size();
+    }
+
+    Project project;
+    std::vector<fs::path> trees{project.worktree("a"), project.worktree("b"),
+                                project.worktree("c")};
+    std::optional<Program> program;
+};
+
+}  // namespace
+
+TEST_CASE("a run in the foreground keeps what waits in the queue, for the case of a kill")
+{
+    ForegroundRun run;
+    const auto& project = run.project;
+    std::size_t queued = 0;
+    for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+        queued += text_at(entry, "state") == "queued";
+    CHECK(queued == 2);
+    // An engine leaves it alone.
+    CHECK(project.run({"queue", "run"}).code == 0);
+    CHECK(run.queued().size() == 2);
+
+    SUBCASE("it ends by itself")
+    {
+        run.go();
+        const auto ended = run.program->wait();
+        CHECK(ended.code == 0);
+        CHECK(objects_of(ended.out).size() == 3);
+        CHECK(Project::names_in(project.records() / "queue/ended").empty());
+    }
+    SUBCASE("it is killed, and the next engine runs what waits")
+    {
+        const auto ids = run.queued();
+        run.program->signal(SIGKILL);
+        run.program->wait();
+        REQUIRE(is_idle(project));
+        run.go();
+        CHECK(project.run({"queue", "run"}).code == 0);
+        for (const auto& id : ids) CHECK(status_of(project, id) == "completed");
+    }
+    CHECK(run.queued().empty());
+    CHECK(Project::names_in(project.records() / "queue/started").empty());
+    for (std::size_t i = 0; i < run.trees.size(); ++i) CHECK(run.times_run(i) == 1);
+}
+
+TEST_CASE("what waits of a run in the foreground is cancelled with it")
+{
+    ForegroundRun run;
+    const auto ids = run.queued();
+    run.program->signal(SIGINT);
+    const auto ended = run.program->wait();
+    CHECK(ended.code == 130);
+    for (const auto& line : objects_of(ended.out)) CHECK(text_at(line, "status") == "cancelled");
+    CHECK(run.queued().empty());
+    for (const auto& id : ids) CHECK(status_of(run.project, id) == "cancelled");
+    CHECK(run.project.run({"wait", "--all"}).out.empty());
+    CHECK(run.times_run(1) + run.times_run(2) == 0);
+}
+
+TEST_CASE("a command of a run in the foreground that waits can be cancelled")
+{
+    ForegroundRun run;
+    const auto id = run.queued().front();
+    CHECK(run.project.run({"cancel", id}).code == 0);
+    CHECK(status_of(run.project, id) == "cancelled");
+    run.go();
+    const auto ended = run.program->wait();
+    std::map<std::string, int> ends;
+    for (const auto& line : objects_of(ended.out)) {
+        ++ends[text_at(line, "status")];
+        if (text_at(line, "execution_id") == id) CHECK(text_at(line, "status") == "cancelled");
+    }
+    CHECK(ends["completed"] == 2);
+    CHECK(ends["cancelled"] == 1);
+    CHECK(run.times_run(1) + run.times_run(2) == 1);
 }
 
 TEST_CASE("queued commands can be cancelled, one or all")

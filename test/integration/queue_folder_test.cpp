@@ -1,5 +1,6 @@
 #include "queue/queue_folder.hpp"
 #include "queue/engine_lock.hpp"
+#include "queue/owner_lock.hpp"
 #include "records/running.hpp"
 #include "support/killed_at.hpp"
 #include "support/temporary_folder.hpp"
@@ -86,14 +87,14 @@ TEST_CASE("requests start by priority, then by age")
     TemporaryFolder root;
     QueueFolder folder(root.path());
     CHECK(folder.list_waiting().empty());
-    CHECK_FALSE(folder.has_waiting());
+    CHECK(folder.list_startable().empty());
     for (const auto& [command, priority] :
          {std::pair("third", 0), {"fourth", 0}, {"first", 7}, {"last", -1}, {"second", 7}})
         REQUIRE_FALSE(folder.submit(request_of(command, priority), Durability::none));
     Words commands;
     for (const auto& request : folder.list_waiting()) commands.push_back(request->request.command);
     CHECK(commands == Words{"first", "second", "third", "fourth", "last"});
-    CHECK(folder.has_waiting());
+    CHECK(folder.list_startable().size() == 5);
 }
 
 TEST_CASE("only its owner can read a request")
@@ -369,6 +370,43 @@ TEST_CASE("an engine is asked to drain")
     CHECK(queue::is_draining(root.path()));
     queue::end_drain(root.path());
     CHECK_FALSE(queue::is_draining(root.path()));
+}
+
+TEST_CASE("a request is left to the run in the foreground that owns it, while that lives")
+{
+    Queue queue;
+    error_code ec;
+    auto owner = queue::OwnerLock::create(queue.root.path(), ec);
+    REQUIRE_MESSAGE(owner, ec.message());
+    auto owned = request_of("owned");
+    owned.owner = owner->id();
+    REQUIRE_FALSE(queue.folder.submit(owned, Durability::none));
+    QueueFolder other(queue.root.path());
+    CHECK(other.list_waiting().size() == 2);
+    REQUIRE(other.list_startable().size() == 1);
+    CHECK(other.list_startable().front()->id() == queue.id());
+    CHECK(other.has_owner(owned));
+    const auto next = queue::OwnerLock::create(queue.root.path(), ec);
+    owner.reset();
+    CHECK(other.list_startable().size() == 2);
+    CHECK_FALSE(other.has_owner(owned));
+}
+
+TEST_CASE("whenever a run in the foreground is killed, a command that it owns is kept or cancelled")
+{
+    at_each_death([](Queue&) {},
+                  [](Queue& queue) {
+                      auto ended = completed(queue.id());
+                      ended.result["status"] = "failed";
+                      CHECK(queue.folder.end_waiting(ended));
+                  },
+                  [](Queue& queue) {
+                      const auto state = queue.folder.state_of(queue.id());
+                      if (state == RequestState::waiting) return;
+                      CHECK(state == RequestState::ended);
+                      const auto status = status_of(queue.folder, queue.id());
+                      CHECK((status == "failed" || status == "cancelled"));
+                  });
 }
 
 TEST_CASE("versions are compared number by number")

@@ -1,4 +1,4 @@
-#include "async/fifo_semaphore.hpp"
+#include "autoexec/command_hooks.hpp"
 #include "protocol/layout.hpp"
 #include "records/project_slots.hpp"
 #include "support/executor_fixture.hpp"
@@ -170,6 +170,44 @@ TEST_CASE_FIXTURE(TwoExecutors, "a command of an attempt's program uses the slot
     });
     clock->run(ctx);
     CHECK(parent.has_ended);
+}
+
+TEST_CASE_FIXTURE(TwoExecutors,
+                  "an application is told once that a command waits, and that it starts")
+{
+    std::string log;
+    bool may_start = true;
+    const auto hooked = [&] {
+        auto hooks = std::make_shared<CommandHooks>();
+        hooks->on_wait = [&log] { log += "wait "; };
+        hooks->on_start = [&] {
+            log += "start ";
+            return may_start;
+        };
+        CommandRequest r("build", "/tree" + std::to_string(runs.size()));
+        r.hooks = std::move(hooks);
+        return r;
+    };
+    const auto first = another();
+    start(*first, hooked());
+    clock->run(ctx);
+    CHECK(log.empty());  // it did not wait
+    start(*first);
+    const auto second = another();
+    std::size_t expected = 3;
+    SUBCASE("it starts") {}
+    SUBCASE("it was cancelled meanwhile")
+    {
+        may_start = false;
+        expected = 2;
+    }
+    const auto& waits = start(*second, hooked());
+    clock->run(ctx);
+    CHECK(log == "wait start ");
+    CHECK(published.size() == expected);
+    CHECK(waits.has_ended);
+    CHECK((waits.result.status == ExecutionStatus::cancelled) == !may_start);
+    CHECK_FALSE(waits.tree->locked);
 }
 
 TEST_CASE_FIXTURE(TwoExecutors, "a limit that is raised applies to slots of the project")

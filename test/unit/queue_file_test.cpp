@@ -36,6 +36,7 @@ QueuedRequest full_request()
     queued.submitted_at = text::parse_iso("2026-01-20T21:00:36.129110+00:00");
     queued.priority = -3;
     queued.directory = "/here";
+    queued.owner = "run";
     return queued;
 }
 
@@ -74,6 +75,7 @@ TEST_CASE("a queued request is read back as it was written")
     CHECK(again->request.fallback == queued.request.fallback);
     CHECK(again->submitted_at == queued.submitted_at);
     CHECK(again->priority == -3);
+    CHECK(again->owner == "run");
 
     queued.request.worktree.clear();
     queued.new_worktree = {"tree", "0123abc", true};

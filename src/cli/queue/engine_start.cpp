@@ -49,17 +49,18 @@ void ensure_queue_engine(const std::filesystem::path& root)
                                               {"queue", "run", "--project", root.string()}, ec);
     if (ec) fail(exit_internal, "cannot start the engine of the queue: {}", ec.message());
     // It may have ended already, with the queue, or wait for an older engine.
-    const queue::QueueFolder folder(root);
+    queue::QueueFolder folder(root);
+    const auto some_wait = [&folder] { return !folder.list_startable().empty(); };
     for (int i = 0; i < max_start_looks; ++i) {
         const bool alive = queue::probe_engine(root).alive;
-        if (has_failed(engine.pid) && !queue::probe_engine(root).alive && folder.has_waiting()) {
+        if (has_failed(engine.pid) && !queue::probe_engine(root).alive && some_wait()) {
             std::string problem;
             print_message(text::printable(read_text(engine.log, problem).value_or(problem), true));
             fail(exit_internal,
                  "the engine of the queue has ended; the commands wait. Its output: {}",
                  engine.log.string());
         }
-        if (alive || !folder.has_waiting()) return;
+        if (alive || !some_wait()) return;
         std::this_thread::sleep_for(start_interval);
     }
 }

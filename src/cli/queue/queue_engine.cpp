@@ -87,8 +87,8 @@ int QueueEngine::run()
 
 asio::awaitable<void> QueueEngine::work()
 {
-    co_await recover_started();
     for (;;) {
+        co_await recover_started();
         watch();
         serve_cancel_requests();
         if (may_start()) start_waiting();
@@ -132,7 +132,7 @@ bool QueueEngine::is_done()
     if (!flights_.empty()) return false;
     if (!may_start()) return true;
     // The end would wait for the programs of notifications, and start nothing meanwhile.
-    return !options_.keep && session_.notifications().is_idle() && folder_.list_waiting().empty();
+    return !options_.keep && session_.notifications().is_idle() && folder_.list_startable().empty();
 }
 
 // An event only wakes the engine early. A folder may be created, or replaced, at any time.
@@ -153,9 +153,13 @@ void QueueEngine::watch()
     }
 }
 
+// What an earlier engine has started; later, what a run in the foreground has started that was
+// killed before it published the command.
 asio::awaitable<void> QueueEngine::recover_started()
 {
     for (const auto& request : folder_.list_started()) {
+        if (begun_.contains(request->id()) || folder_.has_owner(*request)) continue;
+        begun_.insert(request->id());
         if (folder_.state_of(request->id()) == queue::RequestState::ended) {
             folder_.remove_started(request->id());
             continue;
@@ -198,7 +202,7 @@ void QueueEngine::start_waiting()
         return limit == 0 || flights_.size() < limit;
     };
     if (!has_slot()) return;
-    for (const auto& request : folder_.list_waiting()) {
+    for (const auto& request : folder_.list_startable()) {
         if (!has_slot()) return;
         if (has_its_turn(*request) && folder_.start(request->id())) start(request, std::nullopt);
     }
@@ -222,6 +226,7 @@ bool QueueEngine::has_its_turn(const protocol::QueuedRequest& request) const
 
 void QueueEngine::start(const queue::Request& request, std::optional<AttemptReference> attempt)
 {
+    begun_.insert(request->id());
     const auto flight = flights_.emplace(flights_.end(), request);
     flight->worktree = request->request.worktree;
     asio::co_spawn(session_.context(), run_one(flight, std::move(attempt)),
@@ -248,7 +253,7 @@ void QueueEngine::report_broken()
 
 void QueueEngine::notify_of_empty_queue()
 {
-    if (outcome_.ends.empty() || !flights_.empty() || !folder_.list_waiting().empty()) return;
+    if (outcome_.ends.empty() || !flights_.empty() || !folder_.list_startable().empty()) return;
     session_.notifications().add(
         run_end_of(outcome_, fmt::format("the queue is empty: {}", outcome_.to_text())));
     outcome_ = {};
@@ -362,6 +367,7 @@ void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
                       ec.message());
     else
         folder_.remove_started(result.execution_id);
+    if (!ec) begun_.erase(result.execution_id);
 }
 
 error_code QueueEngine::put_result(const ExecutionResult& result, bool is_internal_error)

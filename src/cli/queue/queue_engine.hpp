@@ -93,6 +93,7 @@ private:
     // Kept for a while: a signal must outlive the coroutine that it can cancel.
     Flights ended_;
     Flights ended_before_;
+    std::set<std::string> begun_;     ///< Started requests that need no recovery.
     std::set<std::string> stored_;    ///< Executions whose results `on_end` has written.
     std::set<std::string> reported_;  ///< Broken files.
     bool woken_ = false;

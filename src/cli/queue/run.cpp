@@ -88,7 +88,7 @@ int run_queue(const QueueEngineOptions& asked)
         const int code = QueueEngine(options, manager, agents, folder).run();
         lock.reset();
         // What was submitted while this process held the lock has no other engine.
-        if (code != exit_completed || queue::is_draining(root) || folder.list_waiting().empty())
+        if (code != exit_completed || queue::is_draining(root) || folder.list_startable().empty())
             return code;
     }
 }

@@ -72,17 +72,13 @@ std::vector<QueuedRequest> requests_of(const SubmissionOptions& options, const S
         auto name = name_of_new_worktree(job);
         auto ref = ref_of_new_worktree(job);
         const bool has_new_tree = !job.new_worktree.empty();
-        QueuedRequest queued(std::move(job.request));
-        auto& request = queued.request;
-        request.execution_id = text::new_uuid();
-        apply_limits(flags, request);
+        job.request.execution_id = text::new_uuid();
+        auto queued = queued_request(std::move(job.request), flags);
         if (has_new_tree) {
             queued.new_worktree = {std::move(name), std::move(ref)};
-            request.worktree.clear();
+            queued.request.worktree.clear();
         }
-        queued.submitted_at = std::chrono::system_clock::now();
         queued.priority = options.priority.value_or(0);
-        queued.directory = std::filesystem::current_path().string();
         requests.push_back(std::move(queued));
     }
     return requests;
@@ -147,6 +143,16 @@ void print_submitted(const QueuedRequest& queued, bool as_json)
 }
 
 }  // namespace
+
+QueuedRequest queued_request(CommandRequest request, const SessionFlags& flags)
+{
+    apply_limits(flags, request);
+    QueuedRequest queued(std::move(request));
+    queued.submitted_at = std::chrono::system_clock::now();
+    std::error_code ec;  // a command may have removed it
+    queued.directory = std::filesystem::current_path(ec).string();
+    return queued;
+}
 
 std::vector<std::string> submission_problems(const SubmissionOptions& options,
                                              const SessionFlags& flags)

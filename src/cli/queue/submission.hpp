@@ -3,6 +3,7 @@
 #include "autoexec/config.hpp"
 #include "cli/cli.hpp"
 #include "cli/session/jobs.hpp"
+#include "protocol/queue_file.hpp"
 
 #include <filesystem>
 #include <string>
@@ -20,6 +21,9 @@ struct SubmissionOptions {
 /// Why options cannot be combined with `--detach`, or have no meaning without it.
 std::vector<std::string> submission_problems(const SubmissionOptions& options,
                                              const SessionFlags& flags);
+
+/// A command of this process as it is written to the queue.
+protocol::QueuedRequest queued_request(CommandRequest request, const SessionFlags& flags);
 
 /// Writes the commands to the queue, prints their ids, and makes sure that an engine lives. Nothing
 /// is written if one of them cannot be run. Throws `Failure`.
