@@ -6,9 +6,11 @@
 #include "text/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -32,6 +34,44 @@ bool has_unusual_bytes(std::string_view text)
         if (any_in_block(text.data() + at)) return true;
     return any_in_block(text.data() + text.size() - block);
 }
+
+std::uint64_t eight_bytes(const char* from)
+{
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+}
+
+// Most of the time is spent here. Compilers call `memcmp` for most sizes, even if they are known.
+template <std::size_t Size>
+bool is_equal(const char* a, const char* b)
+{
+    constexpr std::size_t word = sizeof(std::uint64_t);
+    if constexpr (Size < word) {
+        return std::memcmp(a, b, Size) == 0;
+    } else {
+        // The last word overlaps the one before.
+        auto differences = eight_bytes(a + Size - word) ^ eight_bytes(b + Size - word);
+        for (std::size_t at = 0; at + word < Size; at += word)
+            differences |= eight_bytes(a + at) ^ eight_bytes(b + at);
+        return differences == 0;
+    }
+}
+
+/// A member's name as it is written after another member.
+template <std::size_t Size>
+struct Key {
+    consteval explicit Key(const char (&name)[Size])
+    {
+        const auto name_end = std::copy(name, name + Size - 1, written.begin() + 3);
+        std::copy_n(", \"", 3, written.begin());
+        std::copy_n("\": ", 3, name_end);
+    }
+
+    static constexpr std::size_t separator = 2;
+    static constexpr std::size_t size = Size + 5;
+    std::array<char, size> written{};
+};
 
 /// Reads an object as `text::JsonLine` writes it: in ASCII, with one space after a colon or a
 /// comma. Its members are read one after the other, by those who know their order. What returns
@@ -61,15 +101,15 @@ public:
 
     /// False: the next member is another one, and can still be read.
     template <std::size_t Size>
-    bool key(const char (&name)[Size])
+    bool key(const Key<Size>& name)
     {
-        const auto begin = at_;
-        if ((is_first_ || skip(", ")) && skip("\"") && skip(name) && skip("\": ")) {
-            is_first_ = false;
-            return true;
-        }
-        at_ = begin;
-        return false;
+        constexpr auto size = Key<Size>::size;
+        constexpr auto separator = Key<Size>::separator;
+        const auto* const begin = name.written.data();
+        const bool found =
+            is_first_ ? skip<size - separator>(begin + separator) : skip<size>(begin);
+        is_first_ = is_first_ && !found;
+        return found;
     }
 
     bool null() { return skip("null"); }
@@ -121,12 +161,17 @@ public:
 private:
     [[nodiscard]] std::string_view rest() const { return line_.substr(at_); }
 
-    // A template, so that the size is known to the compiler: most of the time is spent here.
     template <std::size_t Size>
     bool skip(const char (&expected)[Size])
     {
-        if (!rest().starts_with(std::string_view(expected, Size - 1))) return false;
-        at_ += Size - 1;
+        return skip<Size - 1>(&expected[0]);
+    }
+    template <std::size_t Size>
+    bool skip(const char* expected)
+    {
+        if (line_.size() - at_ < Size) return false;
+        if (!is_equal<Size>(line_.data() + at_, expected)) return false;
+        at_ += Size;
         return true;
     }
 
@@ -213,20 +258,21 @@ bool scan_usage(LineScanner& scanner, MetricLine& line, Usage& usage)
         return !scanner.key(key) || scanner.truth(out);
     };
     std::optional<double> cpu;
-    const bool has_amounts =
-        scanner.open() && count("input_tokens", usage.input_tokens) &&
-        count("output_tokens", usage.output_tokens) &&
-        count("cache_read_tokens", usage.cache_read_tokens) &&
-        count("cache_write_tokens", usage.cache_write_tokens) &&
-        count("reasoning_tokens", usage.reasoning_tokens) && amount("cost_usd", usage.cost_usd) &&
-        (!scanner.key("model") || scanner.text(line.model)) && amount("cpu_seconds", cpu) &&
-        count("peak_memory_kib", usage.peak_memory_kib);
+    const bool has_amounts = scanner.open() && count(Key("input_tokens"), usage.input_tokens) &&
+                             count(Key("output_tokens"), usage.output_tokens) &&
+                             count(Key("cache_read_tokens"), usage.cache_read_tokens) &&
+                             count(Key("cache_write_tokens"), usage.cache_write_tokens) &&
+                             count(Key("reasoning_tokens"), usage.reasoning_tokens) &&
+                             amount(Key("cost_usd"), usage.cost_usd) &&
+                             (!scanner.key(Key("model")) || scanner.text(line.model)) &&
+                             amount(Key("cpu_seconds"), cpu) &&
+                             count(Key("peak_memory_kib"), usage.peak_memory_kib);
     if (!has_amounts) return false;
     if (cpu) usage.cpu = cpu_time_of(*cpu);
     // Flags alone are no usage.
     if (!usage.empty() || !line.model.empty()) line.usage = &usage;
-    return flag("of_session", usage.of_session) && flag("cost_of_session", usage.cost_of_session) &&
-           scanner.close();
+    return flag(Key("of_session"), usage.of_session) &&
+           flag(Key("cost_of_session"), usage.cost_of_session) && scanner.close();
 }
 
 bool scan_status(LineScanner& scanner, ExecutionStatus& out)
@@ -241,16 +287,17 @@ bool scan_status(LineScanner& scanner, ExecutionStatus& out)
 bool scan_execution(LineScanner& scanner, MetricLine& line)
 {
     std::string_view started_at;
-    return scanner.open() && scanner.key("execution_id") && scanner.text(line.execution_id) &&
-           scanner.key("workflow_id") && scanner.text_or_null(line.workflow_id) &&
-           scanner.key("step_id") && scanner.text_or_null(line.step_id) && scanner.key("command") &&
-           scanner.text(line.command) && scanner.key("status") &&
-           scan_status(scanner, line.status) && scanner.key("duration_ms") &&
-           scanner.number(line.duration_ms) && scanner.key("started_at") &&
-           scanner.text(started_at) && scanner.key("retry_count") &&
+    return scanner.open() && scanner.key(Key("execution_id")) && scanner.text(line.execution_id) &&
+           scanner.key(Key("workflow_id")) && scanner.text_or_null(line.workflow_id) &&
+           scanner.key(Key("step_id")) && scanner.text_or_null(line.step_id) &&
+           scanner.key(Key("command")) && scanner.text(line.command) &&
+           scanner.key(Key("status")) && scan_status(scanner, line.status) &&
+           scanner.key(Key("duration_ms")) && scanner.number(line.duration_ms) &&
+           scanner.key(Key("started_at")) && scanner.text(started_at) &&
+           scanner.key(Key("retry_count")) &&
            scanner.whole(line.retry_count, std::numeric_limits<int>::max()) &&
-           scanner.key("completed_at") && scanner.text_or_null(line.completion_text) &&
-           scanner.key("error_message") && scanner.text_or_null(line.error_message);
+           scanner.key(Key("completed_at")) && scanner.text_or_null(line.completion_text) &&
+           scanner.key(Key("error_message")) && scanner.text_or_null(line.error_message);
 }
 
 bool scan_attempt(LineScanner& scanner, MetricLine& line, Usage& usage)
@@ -264,14 +311,15 @@ bool scan_attempt(LineScanner& scanner, MetricLine& line, Usage& usage)
         int count = 0;
         return !scanner.key(key) || scanner.whole(count, text::max_small_integer);
     };
-    return scanner.key("attempt_id") && scanner.text_or_null(line.attempt_id) &&
-           pass_over("error_code") && scanner.key("agent") && scanner.text_or_null(line.agent) &&
-           pass_over("agent_id") && scanner.key("worktree") &&
-           scanner.text_or_null(line.worktree) && pass_over("host") && pass_over("session") &&
-           scanner.key("usage") && (scanner.null() || scan_usage(scanner, line, usage)) &&
-           scanner.key("queued_ms") && scanner.number(line.queued_ms) && pass_over("verified") &&
-           skip_count("exit_code") && skip_count("signal") &&
-           (!scanner.key("reported") || skip_text()) && scanner.ends();
+    return scanner.key(Key("attempt_id")) && scanner.text_or_null(line.attempt_id) &&
+           pass_over(Key("error_code")) && scanner.key(Key("agent")) &&
+           scanner.text_or_null(line.agent) && pass_over(Key("agent_id")) &&
+           scanner.key(Key("worktree")) && scanner.text_or_null(line.worktree) &&
+           pass_over(Key("host")) && pass_over(Key("session")) && scanner.key(Key("usage")) &&
+           (scanner.null() || scan_usage(scanner, line, usage)) && scanner.key(Key("queued_ms")) &&
+           scanner.number(line.queued_ms) && pass_over(Key("verified")) &&
+           skip_count(Key("exit_code")) && skip_count(Key("signal")) &&
+           (!scanner.key(Key("reported")) || skip_text()) && scanner.ends();
 }
 
 MetricLine line_of(const ExecutionMetric& metric, const std::string& worktree)
@@ -302,6 +350,14 @@ MetricLine line_of(const ExecutionMetric& metric, const std::string& worktree)
 std::optional<std::chrono::system_clock::time_point> MetricLine::completed_at() const
 {
     return completion_text.empty() ? completion : text::parse_iso(completion_text);
+}
+
+std::string_view leading_execution_id(std::string_view line)
+{
+    constexpr std::string_view begin = "{\"execution_id\": \"";
+    if (!line.starts_with(begin)) return {};
+    line.remove_prefix(begin.size());
+    return line.substr(0, line.find('"'));
 }
 
 const MetricLine* MetricReader::read(std::string_view line)

@@ -37,6 +37,9 @@ struct MetricLine {
     std::optional<std::chrono::system_clock::time_point> completion;
 };
 
+/// Of a line as autoexec writes it, without checking the rest; empty: of another one.
+std::string_view leading_execution_id(std::string_view line);
+
 /// Reads many metric lines: those that `parse_metric` reads, but most of them many times faster.
 ///
 /// Thread safety: none.

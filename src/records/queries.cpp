@@ -173,11 +173,12 @@ private:
     StringHints hints_;
 };
 
-// Calls `take` for each line that matches, newest first, until it returns false. Returns the number
-// of lines that are not valid.
+// Calls `take` for each line that matches, newest first, until it returns false, and `expect`
+// before a line is parsed. Returns the number of lines that are not valid.
 std::uint64_t scan(const Folder& location, const MetricsFilter& filter, Days& days,
                    const ReportUnreadable& report,
-                   const std::function<bool(const protocol::MetricLine&, const FoundLine&)>& take)
+                   const std::function<bool(const protocol::MetricLine&, const FoundLine&)>& take,
+                   const std::function<void(std::string_view)>& expect = {})
 {
     std::uint64_t bad = 0;
     error_code ec;
@@ -194,6 +195,7 @@ std::uint64_t scan(const Folder& location, const MetricsFilter& filter, Days& da
         ReverseLines lines(std::move(file), end, may_match);
         while (const auto text = lines.next()) {
             if (!matcher.may_match(*text)) continue;
+            if (expect) expect(*text);
             const auto* const line = reader.read(*text);
             bad += line == nullptr ? 1 : 0;
             if (line == nullptr || !matcher.matches(*line)) continue;
@@ -253,7 +255,8 @@ MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filt
         sums.add(line, found.file.day);
         return true;
     };
-    const auto bad = scan(folder, filter, days, report, add);
+    const auto expect = [&sums](std::string_view text) { sums.expect(text); };
+    const auto bad = scan(folder, filter, days, report, add, expect);
     auto summary = sums.summary();
     summary.skipped_lines = bad;
     return summary;

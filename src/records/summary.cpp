@@ -11,8 +11,6 @@
 namespace autoexec::records {
 namespace {
 
-// As many lines as a writer may keep in memory: what it writes twice is no further apart.
-constexpr std::size_t max_recent = ExecutionTable::max_size;
 constexpr std::size_t max_groups = 1'000;
 constexpr std::string_view other_groups = "(other)";
 
@@ -34,6 +32,11 @@ std::string_view group_name(const protocol::MetricLine& line, std::string_view d
             break;
     }
     return {};
+}
+
+std::uint64_t hash_of(std::string_view execution_id)
+{
+    return std::hash<std::string_view>{}(execution_id);
 }
 
 }  // namespace
@@ -109,10 +112,15 @@ MetricsTotals SummaryBuilder::Sums::totals() const
 
 SummaryBuilder::SummaryBuilder(MetricsGrouping grouping) : grouping_(grouping), sums_(1) {}
 
+void SummaryBuilder::expect(std::string_view text)
+{
+    executions_.prefetch(hash_of(protocol::leading_execution_id(text)));
+}
+
 void SummaryBuilder::add(const protocol::MetricLine& line, std::string_view day)
 {
     bool is_new = false;
-    auto& execution = known(line.execution_id, is_new);
+    auto& execution = executions_.find_or_add(hash_of(line.execution_id), is_new);
     if (!is_new && is_repeated(execution, line.retry_count)) return;
     execution.seen |= std::uint64_t{1} << std::min(line.retry_count, 63);
     execution.newest = line.retry_count;
@@ -141,34 +149,6 @@ bool SummaryBuilder::is_repeated(const KnownExecution& execution, int retry_coun
 {
     if (retry_count >= 63) return retry_count == execution.newest;
     return (execution.seen >> retry_count & 1) != 0;
-}
-
-KnownExecution& SummaryBuilder::known(std::string_view execution_id, bool& is_new)
-{
-    const auto hash = std::hash<std::string_view>{}(execution_id);
-    if (auto* const found = recent_.find(hash)) return *found;
-    if (recent_.size() == max_recent) forget_old();
-    const auto* const before = older_.find(hash);
-    is_new = before == nullptr;
-    return recent_.add(hash, is_new ? KnownExecution{} : *before);
-}
-
-void SummaryBuilder::forget_old()
-{
-    std::vector<ExecutionTable::Entry> open;
-    const auto keep_open = [&open](const ExecutionTable& from) {
-        for (const auto& entry : from.entries())
-            if ((entry.execution.seen & 1) == 0) open.push_back(entry);
-    };
-    // The newer knowledge first.
-    keep_open(recent_);
-    keep_open(older_);
-    // Attempts that were removed are never found.
-    if (open.size() > max_recent / 2) open.clear();
-    older_.clear();
-    std::swap(older_, recent_);
-    for (const auto& [hash, execution] : open)
-        if (recent_.find(hash) == nullptr) recent_.add(hash, execution);
 }
 
 std::uint32_t SummaryBuilder::group_of(const protocol::MetricLine& line, std::string_view day)

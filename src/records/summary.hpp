@@ -28,6 +28,9 @@ class SummaryBuilder {
 public:
     explicit SummaryBuilder(MetricsGrouping grouping);
 
+    /// A hint: begins to load from memory what `add` will need for the line with this text.
+    void expect(std::string_view text);
+
     /// `day`: of the file that has the line.
     void add(const protocol::MetricLine& line, std::string_view day);
 
@@ -59,17 +62,14 @@ private:
         }
     };
 
-    KnownExecution& known(std::string_view execution_id, bool& is_new);
     static bool is_repeated(const KnownExecution& execution, int retry_count);
     std::uint32_t group_of(const protocol::MetricLine& line, std::string_view day);
     void count_execution(const KnownExecution& execution, std::uint64_t by);
-    void forget_old();
 
     MetricsGrouping grouping_;
     std::deque<Sums> sums_;  ///< By the number of the group.
     boost::unordered_flat_map<std::string, std::uint32_t, NameHash, std::equal_to<>> groups_;
-    ExecutionTable recent_;
-    ExecutionTable older_;
+    ExecutionTable executions_;
 };
 
 }  // namespace autoexec::records
