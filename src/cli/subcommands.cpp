@@ -22,6 +22,7 @@ namespace autoexec::cli {
     EACH(worktree_restore)         \
     EACH(worktree_drop)            \
     EACH(queue_run)                \
+    EACH(stop)                     \
     EACH(agent)                    \
     EACH(agents_validate)          \
     EACH(agents_list)              \

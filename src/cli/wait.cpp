@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds min_wait_interval{50};
 constexpr milliseconds max_wait_interval{500};
-constexpr int looks_for_engine = 20;  // one in so many looks
+constexpr int looks_for_engine = 4;  // one in so many looks
 // A writer of metrics may keep a line for a second.
 constexpr milliseconds record_timeout{5000};
 
@@ -55,7 +55,7 @@ public:
             if (left == 0 || (options_.any && ended_ > 0)) return outcome_.exit_code();
             if (options_.timeout && std::chrono::steady_clock::now() - begin_ >= *options_.timeout)
                 return report_timeout(left);
-            if (looks % looks_for_engine == 0) ensure_engine();
+            if (looks % looks_for_engine == 0) ensure_engine(looks == 0);
             std::this_thread::sleep_for(interval);
             interval = std::min(interval * 2, max_wait_interval);
         }
@@ -233,7 +233,7 @@ private:
             print_execution(result, prices_);
     }
 
-    void ensure_engine()
+    void ensure_engine(bool is_first_look)
     {
         auto requests = folder_.list_startable();
         for (auto& started : folder_.list_started())
@@ -242,7 +242,13 @@ private:
             std::any_of(requests.begin(), requests.end(), [this](const queue::Request& request) {
                 return std::find(ids_.begin(), ids_.end(), request->id()) != ids_.end();
             });
-        if (needs_one && !queue::probe_engine(root_).alive) ensure_queue_engine(root_);
+        if (!needs_one || queue::probe_engine(root_).alive) return;
+        // A person has ended it meanwhile.
+        if (is_first_look || !queue::is_draining(root_))
+            ensure_queue_engine(root_);
+        else if (!std::exchange(stop_reported_, true))
+            print_message(
+                "The engine of the queue was stopped. Continue with: autoexec queue run\n");
     }
 
     const WaitOptions& options_;
@@ -255,6 +261,7 @@ private:
     std::vector<std::string> ids_;
     std::vector<std::string> runs_;
     std::size_t ended_ = 0;
+    bool stop_reported_ = false;
     std::map<std::string, std::chrono::steady_clock::time_point> missing_since_;
     BatchOutcome outcome_;
 };

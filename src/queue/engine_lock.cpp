@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr char lock_file[] = "engine.lock";
 constexpr char drain_file[] = "drain";
+constexpr char stop_file[] = "stop";
 constexpr int max_lock_tries = 20;
 constexpr int lock_pause_ms = 5;
 
@@ -51,6 +52,22 @@ bool is_held(int fd)
     if (::flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
     ::flock(fd, LOCK_UN);
     return false;
+}
+
+error_code put_request(const fs::path& root, const char* name)
+{
+    error_code ec;
+    const auto folder = lock_folder(root).create(ec);
+    if (!folder) return ec;
+    ec = files::create_file(folder.get(), name, {}, 0600);
+    return ec == boost::system::errc::file_exists ? error_code() : ec;
+}
+
+bool has_request(const fs::path& root, const char* name)
+{
+    error_code ec;
+    const auto folder = lock_folder(root).open(ec);
+    return folder && ::faccessat(folder.get(), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 // The next number of a version; -1 at its end.
@@ -119,25 +136,33 @@ EngineProbe probe_engine(const fs::path& project_root)
 
 error_code request_drain(const fs::path& project_root)
 {
-    error_code ec;
-    const auto folder = lock_folder(project_root).create(ec);
-    if (!folder) return ec;
-    ec = files::create_file(folder.get(), drain_file, {}, 0600);
-    return ec == boost::system::errc::file_exists ? error_code() : ec;
+    return put_request(project_root, drain_file);
+}
+
+// First, so that an engine that sees the other one sees this one, too.
+error_code request_stop(const fs::path& project_root)
+{
+    const auto ec = put_request(project_root, stop_file);
+    return ec ? ec : request_drain(project_root);
 }
 
 bool is_draining(const fs::path& project_root)
 {
-    error_code ec;
-    const auto folder = lock_folder(project_root).open(ec);
-    return folder && ::faccessat(folder.get(), drain_file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return has_request(project_root, drain_file) || is_stopping(project_root);
+}
+
+bool is_stopping(const fs::path& project_root)
+{
+    return has_request(project_root, stop_file);
 }
 
 void end_drain(const fs::path& project_root)
 {
     error_code ec;
-    if (const auto folder = lock_folder(project_root).open(ec))
-        (void)files::remove_file(folder.get(), drain_file);
+    const auto folder = lock_folder(project_root).open(ec);
+    if (!folder) return;
+    (void)files::remove_file(folder.get(), stop_file);
+    (void)files::remove_file(folder.get(), drain_file);
 }
 
 bool is_older_version(std::string_view version, std::string_view other)

@@ -45,9 +45,15 @@ EngineProbe look_at_engine(const std::filesystem::path& project_root);
 /// Waits at most 100 ms for what a new engine writes about itself.
 EngineProbe probe_engine(const std::filesystem::path& project_root);
 
-/// While this exists, the engine starts nothing more, and ends when its commands have ended.
+/// From then on the engine starts nothing more, and ends when its commands have ended. Remains
+/// until the next engine begins.
 error_code request_drain(const std::filesystem::path& project_root);
+/// The same, and the engine cancels its commands. An engine of an older version only drains.
+error_code request_stop(const std::filesystem::path& project_root);
+/// After either request.
 [[nodiscard]] bool is_draining(const std::filesystem::path& project_root);
+[[nodiscard]] bool is_stopping(const std::filesystem::path& project_root);
+/// Withdraws both. For an engine that begins.
 void end_drain(const std::filesystem::path& project_root);
 
 /// Compares `1.2.3`, number by number.

@@ -206,6 +206,54 @@ TEST_CASE("a signal ends the engine; what runs is cancelled, and what waits is k
     CHECK(status_of(project, second) == "completed");
 }
 
+TEST_CASE("stop cancels what the engine runs, and keeps what waits")
+{
+    Project project;
+    CHECK(contains(project.run({"stop"}).err, "No engine runs"));
+    Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
+    wait_for_engine(project);
+    const auto first = submit(project, {until_go});
+    project.wait_for_running(1);
+    const auto second = submit(project, {"true"});
+    Program wait(project.start({"wait", second}));
+
+    const auto stopped = project.run({"stop", "--json"});
+    CHECK(stopped.code == 0);
+    const auto line = objects_of(stopped.out).at(0);
+    CHECK(text_at(line, "state") == "ended");
+    CHECK(line.at("pid") == engine.pid());
+    CHECK(line.at("queued") == 1);
+    CHECK(engine.wait().code == 0);
+    CHECK(status_of(project, first) == "cancelled");
+    CHECK_FALSE(has_result(project, second));
+    CHECK(project.run({"stop"}).code == 0);
+
+    CHECK(eventually([&] { return contains(wait.err(), "was stopped"); }));
+    CHECK_FALSE(has_result(project, second));
+    CHECK(project.run({"queue", "run"}).code == 0);
+    CHECK(wait.wait().code == 0);
+}
+
+TEST_CASE("stop --drain lets what runs end, and a later submission starts an engine")
+{
+    Project project;
+    Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
+    wait_for_engine(project);
+    const auto first = submit(project, {until_go});
+    project.wait_for_running(1);
+    const auto second = submit(project, {"true"});
+    CHECK(project.run({"stop", "--drain", "--timeout", "100ms"}).code == 124);
+    Program stop(project.start({"stop", "--drain"}));
+    project.write("go", "");
+    CHECK(stop.wait().code == 0);
+    CHECK(engine.wait().code == 0);
+    CHECK(status_of(project, first) == "completed");
+    CHECK_FALSE(has_result(project, second));
+    const auto third = submit(project, {"true"});
+    CHECK(eventually([&] { return has_result(project, second) && has_result(project, third); }));
+    CHECK(is_idle(project));
+}
+
 TEST_CASE("after the death of its engine each command has a result, and none has run twice")
 {
     Project project;

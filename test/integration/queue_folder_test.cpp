@@ -361,6 +361,17 @@ TEST_CASE("an engine's lock is no link and no FIFO")
     CHECK(read_file(root / "precious") == "text");
 }
 
+TEST_CASE("an engine is asked to stop")
+{
+    TemporaryFolder root;
+    CHECK_FALSE(queue::request_stop(root.path()));
+    CHECK(queue::is_stopping(root.path()));
+    CHECK(fs::exists(root.path() / ".tapps-agents/queue/drain"));  // what an older engine knows
+    queue::end_drain(root.path());
+    CHECK_FALSE(queue::is_stopping(root.path()));
+    CHECK_FALSE(queue::is_draining(root.path()));
+}
+
 TEST_CASE("an engine is asked to drain")
 {
     TemporaryFolder root;

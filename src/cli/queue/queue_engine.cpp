@@ -81,7 +81,7 @@ int QueueEngine::run()
     session_.run(
         work(), [this](asio::cancellation_type type) { cancel(type); },
         CommandSession::Recovery::after);
-    if (session_.interrupts() > 0) return exit_cancelled;
+    if (session_.interrupts() > (is_stopped_ ? 1 : 0)) return exit_cancelled;
     return session_.records_lost() ? exit_internal : exit_completed;
 }
 
@@ -90,6 +90,7 @@ asio::awaitable<void> QueueEngine::work()
     for (;;) {
         co_await recover_started();
         watch();
+        serve_stop_request();
         serve_cancel_requests();
         if (may_start()) start_waiting();
         report_broken();
@@ -231,6 +232,14 @@ void QueueEngine::start(const queue::Request& request, std::optional<AttemptRefe
     flight->worktree = request->request.worktree;
     asio::co_spawn(session_.context(), run_one(flight, std::move(attempt)),
                    asio::bind_cancellation_slot(flight->cancel.slot(), rethrow_failure));
+}
+
+void QueueEngine::serve_stop_request()
+{
+    if (session_.interrupts() > 0 || !queue::is_stopping(session_.root())) return;
+    is_stopped_ = true;
+    print_message("This engine ends: autoexec stop.\n");
+    session_.interrupt();
 }
 
 void QueueEngine::serve_cancel_requests()

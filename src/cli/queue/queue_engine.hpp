@@ -63,6 +63,7 @@ private:
     void start_waiting();
     [[nodiscard]] bool has_its_turn(const protocol::QueuedRequest& request) const;
     void start(const queue::Request& request, std::optional<AttemptReference> attempt);
+    void serve_stop_request();
     void serve_cancel_requests();
     void report_broken();
     void notify_of_empty_queue();
@@ -96,6 +97,7 @@ private:
     std::set<std::string> begun_;     ///< Started requests that need no recovery.
     std::set<std::string> stored_;    ///< Executions whose results `on_end` has written.
     std::set<std::string> reported_;  ///< Broken files.
+    bool is_stopped_ = false;         ///< By `autoexec stop`, not by a signal.
     bool woken_ = false;
     asio::steady_timer look_{session_.context()};
     std::vector<Notifier::Subscription> watches_;

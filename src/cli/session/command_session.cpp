@@ -281,12 +281,10 @@ asio::awaitable<void> CommandSession::watch_signals()
             notifications_->abandon();
             co_return;
         }
-        if (++interrupts_ == 1) {
-            print_message(
-                "Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.\n",
-                (options_.stop_grace.count() + 5000) / 1000);
-            cancel_(asio::cancellation_type::partial);
+        if (interrupts_ == 0) {
+            interrupt();
         } else {
+            ++interrupts_;
             print_message("Killing the running commands.\n");
             signals_.clear();  // the default action handles a third one
             co_await kill_programs();
@@ -294,6 +292,15 @@ asio::awaitable<void> CommandSession::watch_signals()
             co_return;
         }
     }
+}
+
+void CommandSession::interrupt()
+{
+    if (interrupts_ > 0) return;
+    interrupts_ = 1;
+    print_message("Cancelling: agents have {} s to stop. Press Ctrl-C again to kill them.\n",
+                  (options_.stop_grace.count() + 5000) / 1000);
+    cancel_(asio::cancellation_type::partial);
 }
 
 // Waits until the agent has reported the results and released its claims: then all control files

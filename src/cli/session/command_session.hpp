@@ -54,6 +54,9 @@ public:
     /// The embedded agent watches this worktree from now on.
     void add_worktree(const std::filesystem::path& worktree);
 
+    /// Ends the session as a first signal does.
+    void interrupt();
+
     /// How many signals asked the session to end.
     [[nodiscard]] int interrupts() const noexcept { return interrupts_; }
 
