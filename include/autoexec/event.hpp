@@ -52,6 +52,9 @@ enum class EventType {
     /// A command waits until its agent gets commands again; once for each reason. Not for the
     /// records.
     waiting_for_agent,
+    /// A command waits, since a person has paused starts: `details.reason`; once for each reason.
+    /// Not for the records.
+    waiting_for_resume,
 };
 std::string_view to_string(EventType type) noexcept;
 

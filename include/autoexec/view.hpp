@@ -209,6 +209,19 @@ struct WorktreeEntry {
     bool operator==(const WorktreeEntry&) const = default;
 };
 
+/// Starts that a person has paused. What runs continues.
+struct PauseEntry {
+    /// Of which commands.
+    enum class Scope { all, agent, workflow };
+    Scope scope = Scope::all;
+    std::string name;  ///< Of the agent, or the id of the workflow or of its run. Empty for `all`.
+    std::string reason;  ///< A sentence part for people, with the following.
+    std::optional<std::chrono::system_clock::time_point> since;
+    std::string by;  ///< `user@host`
+
+    bool operator==(const PauseEntry&) const = default;
+};
+
 /// The state of a project, or the part of it that has changed.
 struct ProjectState {
     std::vector<ExecutionEntry> executions;  ///< Oldest first; then queued ones, in their order.
@@ -220,6 +233,8 @@ struct ProjectState {
     std::vector<ExecutorEntry> executors;
     std::vector<WorktreeEntry> worktrees;
     std::optional<QueueEngineEntry> queue_engine;  ///< Absent: there has been none.
+    std::vector<PauseEntry> pauses;                ///< Of starts. Always all.
+    std::string pauses_problem;       ///< Why pauses cannot be read, so nothing is paused.
     std::string executions_problem;   ///< Why executions cannot be found; empty: they can.
     std::string held_agents_problem;  ///< Why held agents are not known; empty: they are.
 

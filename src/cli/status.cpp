@@ -92,12 +92,25 @@ void for_each_manual_step(const ProjectState& project, Visit visit)
             if (run.alive && step.state == StepState::waiting_manual) visit(run, step);
 }
 
+boost::json::object to_json(const PauseEntry& pause)
+{
+    const auto name_if = [&pause](PauseEntry::Scope scope) {
+        return text::text_or_null(pause.scope == scope ? pause.name : "");
+    };
+    return {{"state", "starts_paused"},
+            {"agent", name_if(PauseEntry::Scope::agent)},
+            {"workflow", name_if(PauseEntry::Scope::workflow)},
+            {"since", text::text_or_null(text::iso_utc(pause.since))},
+            {"by", pause.by}};
+}
+
 void print_as_json(const ProjectState& project)
 {
     for (const auto& entry : project.executions) print_json(to_json(entry));
     for_each_manual_step(project, [](const RunEntry& run, const StepEntry& step) {
         print_json(cli::to_json(run, step));
     });
+    for (const auto& pause : project.pauses) print_json(to_json(pause));
 }
 
 // Those to which commands are not given now.
@@ -109,16 +122,29 @@ void print_held_agents(const ProjectState& project)
                       text::printable(agent.message));
 }
 
-// Commands that are being worked on have an agent: that of their executor.
+void print_pauses(const ProjectState& project)
+{
+    for (auto pause : project.pauses) {
+        pause.reason.front() = 'S';
+        print_message("{} (see autoexec resume)\n", pause.reason);
+    }
+    if (!project.pauses_problem.empty()) print_message("{}\n", project.pauses_problem);
+}
+
+// Commands that are being worked on have an agent, that of their executor; so have those of the
+// queue.
 bool is_agent_missed(const ProjectState& project)
 {
     const auto& all = project.executions;
-    const auto has_report = [](const auto& e) { return e.reported.has_value(); };
+    const auto has_agent = [](const auto& e) {
+        return e.reported || e.state == ExecutionState::queued ||
+               e.state == ExecutionState::starting;
+    };
     const auto lacks_report = [](const auto& e) {
         return !e.reported &&
                (e.state == ExecutionState::waiting || e.state == ExecutionState::needs_input);
     };
-    return std::ranges::any_of(all, lacks_report) || std::ranges::none_of(all, has_report);
+    return std::ranges::any_of(all, lacks_report) || std::ranges::none_of(all, has_agent);
 }
 
 void print_agents(const ProjectState& project)
@@ -145,6 +171,7 @@ void print(const ProjectState& project)
             print(entry);
     for_each_manual_step(project,
                          [](const RunEntry& run, const StepEntry& step) { print(run, step); });
+    print_pauses(project);
     print_held_agents(project);
     print_agents(project);
 }

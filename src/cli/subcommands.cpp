@@ -23,6 +23,8 @@ namespace autoexec::cli {
     EACH(worktree_drop)            \
     EACH(queue_run)                \
     EACH(stop)                     \
+    EACH(pause)                    \
+    EACH(resume)                   \
     EACH(agent)                    \
     EACH(agents_validate)          \
     EACH(agents_list)              \

@@ -251,6 +251,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
     x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
     for (;;) {
         co_await wait_for_slot(x, *x.tree_slot);
+        co_await wait_for_resume(x);
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (!turns.enter()) co_await turns.admission(*x.alarm);
@@ -267,7 +268,8 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
             if (has_waited) continue;
             co_return error_code{};
         }
-        if (x.agent_slots != agent_slots_of(x)) {  // it falls back to another agent
+        // It falls back to another agent, or starts were paused meanwhile.
+        if (x.agent_slots != agent_slots_of(x) || is_paused(x)) {
             release_slots(x);
             give_up_probe(x);
             continue;
@@ -496,6 +498,7 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
 asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
 {
     for (;;) {
+        co_await wait_for_resume(x);
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
         if (x.is_cancelled()) break;
@@ -504,9 +507,9 @@ asio::awaitable<bool> ExecutorCore::admit_again(Execution& x)
         if (held) {
             const bool has_waited = co_await hold(x, *held);
             if (!has_waited) co_return false;
-        } else if (x.agent_slots == agent_slots_of(x)) {
+        } else if (x.agent_slots == agent_slots_of(x) && !is_paused(x)) {
             co_return true;
-        } else {  // it falls back to an agent with a limit of its own
+        } else {  // it falls back to an agent with a limit of its own, or starts were paused
             release_slots(x);
             give_up_probe(x);
         }
@@ -610,7 +613,9 @@ asio::awaitable<void> ExecutorCore::serve_requests(std::shared_ptr<ExecutorCore>
         // Those that are left may be for attempts that are about to begin.
         const bool some_left = serve_pending_requests();
         if (agents.refresh()) wake_held();
-        const bool may_wait = notified && !some_left && agents.all_work();
+        refresh_pauses();
+        const bool may_wait =
+            notified && !some_left && agents.all_work() && pauses.reading().pauses.empty();
         const auto interval = may_wait ? safety_of_requests : requests_interval;
         co_await requests_alarm->wait_until(options.clock->now() + interval);
         const auto earliest = looks.next(options.clock->now());

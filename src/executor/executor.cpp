@@ -214,7 +214,8 @@ ExecutorCore::ExecutorCore(asio::any_io_executor e, ExecutorOptions opts)
       running_records(options.project_root),
       slots(options.max_parallel, share_slots({}, options.max_parallel)),
       turns(strand, max_per_turn),
-      agents(options.project_root, options.clock)
+      agents(options.project_root, options.clock),
+      pauses(options.project_root)
 {
     if (options.audit) sinks.push_back(options.audit);
     if (options.metrics) sinks.push_back(options.metrics);

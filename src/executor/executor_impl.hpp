@@ -16,6 +16,7 @@
 #include "protocol/error_codes.hpp"
 #include "protocol/question_format.hpp"
 #include "protocol/usage.hpp"
+#include "records/pauses.hpp"
 #include "records/project_slots.hpp"
 #include "records/running.hpp"
 
@@ -257,8 +258,8 @@ enum class Leftovers {
 
 /// What `BackgroundAgentAutoExecutor` does. All functions run on the strand. One class, since they
 /// share the executions in flight, the slots and the sinks; a source for each phase: `execute.cpp`,
-/// `slots.cpp`, `hold.cpp`, `attempt.cpp`, `attempt_question.cpp`, `wait.cpp`, `record.cpp`,
-/// `recover.cpp`.
+/// `slots.cpp`, `hold.cpp`, `start_pause.cpp`, `attempt.cpp`, `attempt_question.cpp`, `wait.cpp`,
+/// `record.cpp`, `recover.cpp`.
 ///
 /// An execution is a coroutine while it acts. While it waits for its agent it has none: thousands
 /// wait, and one coroutine, `serve_waiting`, looks at all of them.
@@ -327,6 +328,11 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void note_agent(Execution& x, const Attempt& a);
     void give_up_probe(Execution& x) noexcept;
     void wake_held();
+    // Starts that a person has paused: `start_pause.cpp`.
+    void refresh_pauses();
+    [[nodiscard]] std::string reason_for_pause(const Execution& x) const;
+    [[nodiscard]] bool is_paused(const Execution& x);
+    asio::awaitable<void> wait_for_resume(Execution& x);
     /// True, and the error says so, if the budget allows no retry.
     [[nodiscard]] bool refuse_retry(Execution& x, int attempt) const;
     /// The same for the application's hook.
@@ -451,8 +457,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     files::DescriptorEstimate descriptors;
     std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by device and inode.
     AgentGate agents;
-    std::map<std::uint64_t, std::shared_ptr<Timer>>
-        held_commands;  ///< Wait for an agent; in order.
+    records::FollowedPauses pauses;
+    /// Wait for an agent, or for the end of a pause; in order.
+    std::map<std::uint64_t, std::shared_ptr<Timer>> held_commands;
     std::uint64_t last_held = 0;
     std::set<Execution*> active;
     WaitingExecutions waiting_executions;

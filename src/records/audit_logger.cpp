@@ -130,7 +130,7 @@ void AuditLogger::publish(const Event& event)
 {
     // The first arrives every second from every agent, the last for every command that waits.
     if (event.type == EventType::progress_updated || event.type == EventType::command_unclaimed ||
-        event.type == EventType::waiting_for_agent)
+        event.type == EventType::waiting_for_agent || event.type == EventType::waiting_for_resume)
         return;
     try {
         // A subclass may have its own `log_event`. Without one, nothing of the event is copied.

@@ -1,6 +1,7 @@
 #include "autoexec/view.hpp"
 
 #include "records/health_file.hpp"
+#include "records/pauses.hpp"
 #include "records/running.hpp"
 #include "text/random.hpp"
 #include "view/ended_executions.hpp"
@@ -25,6 +26,24 @@ namespace {
 
 namespace fs = std::filesystem;
 using view::EntryList;
+
+std::vector<PauseEntry> entries_of(const protocol::StartPauses& pauses)
+{
+    std::vector<PauseEntry> entries;
+    const auto add = [&entries](PauseEntry::Scope scope, const std::string& name,
+                                const protocol::Pause& pause) {
+        const auto* const kind = scope == PauseEntry::Scope::all     ? ""
+                                 : scope == PauseEntry::Scope::agent ? "agent"
+                                                                     : "workflow";
+        entries.push_back(
+            {scope, name, protocol::words_of_pause(pause, kind, name), pause.since, pause.by});
+    };
+    if (pauses.all) add(PauseEntry::Scope::all, {}, *pauses.all);
+    for (const auto& [name, pause] : pauses.agents) add(PauseEntry::Scope::agent, name, pause);
+    for (const auto& [name, pause] : pauses.workflows)
+        add(PauseEntry::Scope::workflow, name, pause);
+    return entries;
+}
 
 ProjectReaderOptions with_root(ProjectReaderOptions options)
 {
@@ -76,6 +95,7 @@ struct ProjectReader::Impl {
     void refresh_executions();
     void refresh_users(const EntryList<ExecutionEntry>& all);
     void refresh_held_agents();
+    void refresh_pauses();
     [[nodiscard]] ProjectState entries_since(std::uint64_t sequence) const;
     [[nodiscard]] bool knows(const ViewPosition& earlier) const;
 
@@ -101,6 +121,7 @@ struct ProjectReader::Impl {
     view::Worktrees trees;
     view::ReadCheck health_check;
     records::AgentHealthReading health;
+    view::ReadCheck pauses_check;
 
     ViewPosition position;
     bool is_changed = false;  ///< In this refresh.
@@ -112,6 +133,8 @@ struct ProjectReader::Impl {
     view::Entries<ExecutorEntry> executors;
     view::Entries<WorktreeEntry> worktrees;
     std::optional<QueueEngineEntry> queue_engine;
+    std::vector<PauseEntry> pauses;
+    std::string pauses_problem;
     std::string executions_problem;
     std::string held_agents_problem;
 };
@@ -125,6 +148,7 @@ bool ProjectReader::Impl::refresh()
     update(executors, executor_locks.refresh(options.project_root));
     update(queue_engine, view::find_queue_engine(options.project_root));
     refresh_held_agents();
+    refresh_pauses();
     if (is_changed) ++position.sequence;
     return is_changed;
 }
@@ -182,6 +206,15 @@ void ProjectReader::Impl::refresh_held_agents()
     update(held_agents_problem, health.problem);
 }
 
+void ProjectReader::Impl::refresh_pauses()
+{
+    const auto stamp = records::pauses_stamp(options.project_root);
+    if (!pauses_check.must_read(stamp, view::ReadCheck::clock::now())) return;
+    auto reading = records::read_pauses(options.project_root);
+    update(pauses, entries_of(reading.pauses));
+    update(pauses_problem, std::move(reading.problem));
+}
+
 ProjectState ProjectReader::Impl::entries_since(std::uint64_t sequence) const
 {
     ProjectState state;
@@ -202,6 +235,8 @@ ProjectState ProjectReader::Impl::entries_since(std::uint64_t sequence) const
     std::reverse(state.runs.begin(), state.runs.end());
     sort_by_start(state.agent_processes);
     state.queue_engine = queue_engine;
+    state.pauses = pauses;
+    state.pauses_problem = pauses_problem;
     state.executions_problem = executions_problem;
     state.held_agents_problem = held_agents_problem;
     return state;

@@ -1,5 +1,7 @@
 #include "autoexec/watched_project.hpp"
 
+#include "protocol/pause_file.hpp"
+#include "records/pauses.hpp"
 #include "records/running.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/virtual_clock.hpp"
@@ -99,6 +101,30 @@ TEST_CASE_FIXTURE(WatchFixture, "a change that was seen before completes at once
     CHECK(completed_at == before);
     CHECK(changes.changed.executions.size() == 1);
     executor.remove("a");
+}
+
+TEST_CASE_FIXTURE(WatchFixture, "a pause of starts is seen, and its end")
+{
+    const auto pause = [this](bool is_paused) {
+        CHECK_FALSE(records::change_pauses(folder.path(), [&](protocol::StartPauses& pauses) {
+            pauses = {};
+            if (is_paused) pauses.agents["coder"] = {std::nullopt, "me@here"};
+        }));
+    };
+    wait();
+    clock->at(500ms, [&] { pause(true); });
+    clock->run(ctx);
+    REQUIRE(changes.changed.pauses.size() == 1);
+    const auto& seen_pause = changes.changed.pauses.front();
+    CHECK(seen_pause.scope == PauseEntry::Scope::agent);
+    CHECK(seen_pause.name == "coder");
+    CHECK(seen_pause.reason == "starts of agent coder are paused by me@here");
+    seen = changes.position;
+    wait();
+    clock->at(clock->elapsed() + 500ms, [&] { pause(false); });
+    clock->run(ctx);
+    CHECK(completions == 3);
+    CHECK(changes.changed.pauses.empty());
 }
 
 TEST_CASE_FIXTURE(WatchFixture, "a wait that is cancelled completes at once")

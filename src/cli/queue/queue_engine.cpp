@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <exception>
 #include <tuple>
@@ -71,7 +72,8 @@ QueueEngine::QueueEngine(const QueueEngineOptions& options, AutoExecutionConfigM
       session_(options.session, manager, display_->screen(), agents.all(), max_commands),
       new_worktrees_(session_, manager.load().worktrees, git_interrupt_),
       prices_(manager.load().executor.prices),
-      agent_limits_(agents.limits())
+      agent_limits_(agents.limits()),
+      pauses_(session_.root())
 {
     session_.executor().subscribe(display_);
 }
@@ -140,9 +142,11 @@ bool QueueEngine::is_done()
 void QueueEngine::watch()
 {
     if (session_.options().file_events == FileEvents::off) return;
-    watches_.resize(2);
+    // Pauses are in the last one.
+    constexpr std::array folders{layout::queue, layout::started_requests, layout::running};
+    watches_.resize(folders.size());
     for (std::size_t i = 0; i < watches_.size(); ++i) {
-        const auto path = session_.root() / (i == 0 ? layout::queue : layout::started_requests);
+        const auto path = session_.root() / folders[i];
         const auto& notifier = session_.options().notifier;
         std::error_code ec;
         if ((watches_[i] && notifier->coverage(path) == Coverage::all) ||
@@ -202,6 +206,7 @@ void QueueEngine::start_waiting()
         const auto limit = session_.max_parallel();
         return limit == 0 || flights_.size() < limit;
     };
+    (void)pauses_.refresh();
     if (!has_slot()) return;
     for (const auto& request : folder_.list_startable()) {
         if (!has_slot()) return;
@@ -209,10 +214,12 @@ void QueueEngine::start_waiting()
     }
 }
 
-// Others start meanwhile: what would only wait for its agent or its worktree takes no slot.
+// Others start meanwhile: what would only wait for its agent, for its worktree, or for the end of a
+// pause takes no slot.
 bool QueueEngine::has_its_turn(const protocol::QueuedRequest& request) const
 {
     const auto& r = request.request;
+    if (!pauses_.reason_for(r.agent, r.workflow_id).empty()) return false;
     const auto limit = agent_limits_.find(r.agent);
     const auto of_agent = std::count_if(flights_.begin(), flights_.end(), [&](const auto& flight) {
         return flight.request->request.agent == r.agent;

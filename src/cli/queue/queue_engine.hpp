@@ -7,6 +7,7 @@
 #include "cli/session/display.hpp"
 #include "cli/session/new_worktrees.hpp"
 #include "queue/queue_folder.hpp"
+#include "records/pauses.hpp"
 #include "records/running.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -89,6 +90,7 @@ private:
     NewWorktrees new_worktrees_;
     ModelPrices prices_;
     std::map<std::string, std::size_t, std::less<>> agent_limits_;
+    records::FollowedPauses pauses_;
     Flights flights_;
     BatchOutcome outcome_;  ///< Since the queue was empty.
     // Kept for a while: a signal must outlive the coroutine that it can cancel.

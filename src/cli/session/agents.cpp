@@ -76,6 +76,13 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
     return assign_named(std::move(named), request);
 }
 
+std::string Agents::agent_called(const std::string& name, std::string& problem) const
+{
+    auto named = resolve(name, Roles::declared);
+    problem = std::move(named.problem);
+    return std::move(named.agent);
+}
+
 std::string Agents::name_problem(const std::string& name) const
 {
     return resolve(name, Roles::known).problem;

@@ -46,6 +46,9 @@ public:
     std::string assign(const WorkflowStep& step, const std::string& preferred,
                        CommandRequest& request) const;
 
+    /// The agent that a name means; empty, with a problem: none.
+    [[nodiscard]] std::string agent_called(const std::string& name, std::string& problem) const;
+
     /// The problem with the agent's name in a step; empty: none.
     [[nodiscard]] std::string name_problem(const std::string& name) const;
 

@@ -34,6 +34,11 @@ std::string_view detail(const Event& event, const char* key)
     return v != nullptr && v->is_string() ? std::string_view(v->get_string()) : std::string_view();
 }
 
+bool is_wait(EventType type)
+{
+    return type == EventType::waiting_for_agent || type == EventType::waiting_for_resume;
+}
+
 }  // namespace
 
 Display::Display(Screen::Mode mode, std::size_t total)
@@ -97,6 +102,7 @@ std::string state_of(const Event& event)
             return "retry";
         case EventType::starts_paused:
         case EventType::waiting_for_agent:
+        case EventType::waiting_for_resume:
             return "paused";
         case EventType::status_updated:
         case EventType::progress_updated:
@@ -110,13 +116,13 @@ std::string state_of(const Event& event)
 std::string progress_after(const Event& event, std::string progress)
 {
     if (event.progress) return text_of(event.progress);
-    if (event.type == EventType::waiting_for_agent) return std::string(detail(event, "reason"));
+    if (is_wait(event.type)) return std::string(detail(event, "reason"));
     return event.type == EventType::execution_started ? std::string() : std::move(progress);
 }
 
 bool repeats_wait(const Event& event, std::string& last)
 {
-    if (event.type != EventType::waiting_for_agent) return false;
+    if (!is_wait(event.type)) return false;
     std::string reason(detail(event, "reason"));
     return std::exchange(last, reason) == reason;
 }
@@ -156,6 +162,7 @@ std::string sentence_of(const Event& event)
         case EventType::input_ended:
             return fmt::format("no longer waits for an answer ({})", detail(event, "outcome"));
         case EventType::waiting_for_agent:
+        case EventType::waiting_for_resume:
             return fmt::format("paused: {}", detail(event, "reason"));
         case EventType::fallback_chosen:
             return fmt::format("agent {} takes over: {}", detail(event, "fallback"),

@@ -45,7 +45,7 @@ private:
     std::size_t total_;
     std::size_t ended_ = 0;
     std::map<std::string, Row> rows_;  ///< By execution id: in the order of their start.
-    std::string last_wait_;            ///< Why commands wait for an agent.
+    std::string last_wait_;            ///< Why commands wait for their start.
 };
 
 /// The state of an execution after an event; empty: unchanged.
@@ -57,10 +57,10 @@ std::string asks_after(const Event& event, std::string asks);
 /// Whether the sentence of an event is printed, and not only shown in a table.
 bool is_line(Screen::Mode mode, const Event& event);
 
-/// What a row shows after an event: the progress, or why the command waits for its agent.
+/// What a row shows after an event: the progress, or why the command waits for its start.
 std::string progress_after(const Event& event, std::string progress);
 
-/// Whether an event reports again why commands wait for an agent, as after the last one.
+/// Whether an event reports again why commands wait for their start, as after the last one.
 bool repeats_wait(const Event& event, std::string& last);
 
 /// The progress that an agent has reported; empty: none.
