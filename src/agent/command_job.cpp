@@ -108,6 +108,7 @@ TemplateValues values_of(const AgentDefinition& definition, const protocol::Comm
 // In a session that the program continues.
 std::string prompt_to_continue(const protocol::CommandFile& command)
 {
+    if (command.failure.empty()) return command.command;
     return fmt::format("This failed: {}\nContinue, so that it is done:\n{}", command.failure,
                        command.command);
 }

@@ -31,7 +31,7 @@ int pause(const PauseOptions& options)
 }
 
 constexpr char pause_footer[] = R"(
-What runs continues. All other commands of the project wait, those of other terminals too, until
+Running commands continue. All others of the project wait, in all its processes, until
 'autoexec resume' with the same option.
 )";
 

@@ -1,6 +1,7 @@
+#include "cli/batch_run.hpp"
+
 #include "autoexec/executor.hpp"
 #include "cli/queue/foreground_queue.hpp"
-#include "cli/queue/submission.hpp"
 #include "cli/records/record_removal.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/session/batch_outcome.hpp"
@@ -56,11 +57,8 @@ project file, 4 internal or system error, 6 a command needed an answer (--fail-o
 130 cancelled.
 )";
 
-struct RunOptions : CommonOptions, JobOptions {
-    SessionFlags session;
-    SubmissionOptions submission;
+struct RunOptions : BatchOptions, JobOptions {
     std::string notify;
-    bool show_output = false;
 };
 
 // Out of memory: otherwise the run would wait forever for this command.
@@ -72,8 +70,8 @@ void rethrow(std::exception_ptr failure)
 /// Runs a list of commands; each ends independently of the others.
 class BatchRun {
 public:
-    BatchRun(const RunOptions& o, AutoExecutionConfigManager& manager, std::vector<CommandJob> jobs,
-             const Agents& agents, std::vector<std::string> notify)
+    BatchRun(const BatchOptions& o, AutoExecutionConfigManager& manager,
+             std::vector<CommandJob> jobs, const Agents& agents, std::vector<std::string> notify)
         : options_(o),
           jobs_(std::move(jobs)),
           display_(std::make_shared<Display>(Screen::suitable_mode(o.session.quiet), jobs_.size())),
@@ -212,7 +210,7 @@ private:
         return session_.records_lost() ? exit_internal : outcome_.exit_code();
     }
 
-    const RunOptions& options_;
+    const BatchOptions& options_;
     std::vector<CommandJob> jobs_;
     std::shared_ptr<Display> display_;
     CommandSession session_;
@@ -251,28 +249,7 @@ int run(const RunOptions& options)
         print_message("Run 'autoexec run --help' for examples.\n");
         return exit_usage;
     }
-    const auto root = project_root(options);
-    AutoExecutionConfigManager manager({}, root);
-    const auto config = load_configuration(manager, flags.quiet);
-    records::set_debug_log(root, config.debug);
-    remove_records_before_run(root, config.records, flags.quiet);
-    const auto has_text = [](const CommandJob& job) { return job.request.argv.empty(); };
-    const bool any_text = std::any_of(jobs.begin(), jobs.end(), has_text);
-    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [&](const CommandJob& job) {
-        return has_text(job) || !job.request.agent.empty();
-    });
-    const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
-    agents.require_usable(flags.quiet);
-    for (auto& job : jobs) {
-        auto problem = agents.assign(job.request);
-        if (!problem.empty()) problems.push_back(std::move(problem));
-    }
-    if (!problems.empty()) throw Failure(exit_invalid, std::move(problems));
-    if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
-        print_message(no_agents_file_notice);
-    if (options.submission.detach)
-        return submit_jobs(options.submission, flags, options.json, root, config, std::move(jobs));
-    return BatchRun(options, manager, std::move(jobs), agents, std::move(notify)).run();
+    return run_jobs(options, std::move(jobs), std::move(notify));
 }
 
 void define_run(CLI::App& app, RunOptions& o)
@@ -294,6 +271,35 @@ void define_run(CLI::App& app, RunOptions& o)
 }
 
 }  // namespace
+
+int run_jobs(const BatchOptions& options, std::vector<CommandJob> jobs,
+             std::vector<std::string> notify)
+{
+    const auto& flags = options.session;
+    const auto root = project_root(options);
+    AutoExecutionConfigManager manager({}, root);
+    const auto config = load_configuration(manager, flags.quiet);
+    records::set_debug_log(root, config.debug);
+    remove_records_before_run(root, config.records, flags.quiet);
+    const auto has_text = [](const CommandJob& job) { return job.request.argv.empty(); };
+    const bool any_text = std::any_of(jobs.begin(), jobs.end(), has_text);
+    const bool needs_file = std::any_of(jobs.begin(), jobs.end(), [&](const CommandJob& job) {
+        return has_text(job) || !job.request.agent.empty();
+    });
+    std::vector<std::string> problems;
+    const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
+    agents.require_usable(flags.quiet);
+    for (auto& job : jobs) {
+        auto problem = agents.assign(job.request);
+        if (!problem.empty()) problems.push_back(std::move(problem));
+    }
+    if (!problems.empty()) throw Failure(exit_invalid, std::move(problems));
+    if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
+        print_message(no_agents_file_notice);
+    if (options.submission.detach)
+        return submit_jobs(options.submission, flags, options.json, root, config, std::move(jobs));
+    return BatchRun(options, manager, std::move(jobs), agents, std::move(notify)).run();
+}
 
 extern const Subcommand run_subcommand =
     subcommand("run", "Run commands in one or more worktrees", define_run, run);

@@ -90,7 +90,7 @@ int stop(const StopOptions& options)
 }
 
 constexpr char stop_footer[] = R"(
-What waits stays queued. The engine is that of 'autoexec run --detach' and 'autoexec queue run';
+Commands that wait stay queued. The engine is that of 'autoexec run --detach' and 'autoexec queue run';
 commands of other terminals continue.
 
 Exit codes: 0 it has ended, or there was none; 124 it has not ended within the timeout.

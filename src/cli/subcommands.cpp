@@ -42,6 +42,7 @@ namespace autoexec::cli {
     EACH(logs)                     \
     EACH(wait)                     \
     EACH(cancel)                   \
+    EACH(rerun)                    \
     EACH(answer)                   \
     EACH(say)                      \
     EACH(health)                   \

@@ -1,6 +1,7 @@
 #include "protocol/queue_file.hpp"
 
 #include "protocol/command_file.hpp"
+#include "protocol/usage.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -71,7 +72,19 @@ json::object format_request(const QueuedRequest& queued)
     if (r.max_tokens > 0) out["max_tokens"] = r.max_tokens;
     out["workflow_id"] = text::or_null(r.workflow_id);
     out["step_id"] = text::or_null(r.step_id);
+    if (const auto& session = r.resumed_session)
+        out["resume"] = {{"session", session->id},
+                         {"failure", session->failure},
+                         {"usage", usage_or_null(session->usage)}};
     return out;
+}
+
+std::optional<ResumedSession> read_session(const text::Fields& command)
+{
+    const auto in = command.object("resume");
+    if (in.empty()) return std::nullopt;
+    return ResumedSession{in.string("session").value_or(""), in.string("failure").value_or(""),
+                          parse_usage(in.object("usage"))};
 }
 
 std::optional<QueuedTree> read_tree(const text::Fields& command)
@@ -104,6 +117,7 @@ QueuedRequest read_request(const QueueDocument& in)
         command.integer("max_tokens", 0, std::numeric_limits<std::int64_t>::max()).value_or(0);
     r.workflow_id = command.string("workflow_id");
     r.step_id = command.string("step_id");
+    r.resumed_session = read_session(command);
     QueuedRequest queued(std::move(r));
     queued.new_worktree = read_tree(command);
     queued.submitted_at = in.fields.time("submitted_at");
@@ -111,6 +125,7 @@ QueuedRequest read_request(const QueueDocument& in)
         static_cast<int>(in.fields.integer("priority", -max_priority, max_priority).value_or(0));
     queued.directory = in.text("directory");
     queued.owner = in.text("owner");
+    queued.rerun_of = in.text("rerun_of");
     return queued;
 }
 
@@ -145,6 +160,8 @@ std::string flaw_of_request(const QueuedRequest& queued)
         if (name.empty() || has_nul(name) || name.find('=') != name.npos)
             return "`env` must have names of variables.";
     if (!(r.max_cost >= 0)) return "`max_cost` must not be negative.";
+    if (r.resumed_session && !is_session_id(r.resumed_session->id))
+        return "`resume.session` is not the id of a session.";
     return flaw_of_place(queued);
 }
 
@@ -163,7 +180,7 @@ bool is_queue_id(std::string_view text)
     return true;
 }
 
-std::string format_queued(const QueuedRequest& queued)
+json::object to_json(const QueuedRequest& queued)
 {
     json::object out{{"version", queue_version},
                      {"id", queued.id()},
@@ -171,8 +188,14 @@ std::string format_queued(const QueuedRequest& queued)
                      {"priority", queued.priority},
                      {"directory", queued.directory}};
     if (!queued.owner.empty()) out["owner"] = queued.owner;
+    if (!queued.rerun_of.empty()) out["rerun_of"] = queued.rerun_of;
     out["command"] = format_request(queued);
-    return text::dump_indented(out);
+    return out;
+}
+
+std::string format_queued(const QueuedRequest& queued)
+{
+    return text::dump_indented(to_json(queued));
 }
 
 std::optional<QueuedRequest> parse_queued(std::string_view text, std::string& problem)
@@ -190,13 +213,14 @@ std::optional<QueuedRequest> parse_queued(std::string_view text, std::string& pr
 
 std::string format_queued_result(const QueuedResult& result)
 {
-    return text::dump_indented(
-        {{"version", queue_version},
-         {"id", result.id},
-         {"ended_at", text::iso_utc(result.ended_at)},
-         {"internal_error", result.internal_error},
-         {"reported_at", text::text_or_null(text::iso_utc(result.reported_at))},
-         {"result", result.result}});
+    json::object out{{"version", queue_version},
+                     {"id", result.id},
+                     {"ended_at", text::iso_utc(result.ended_at)},
+                     {"internal_error", result.internal_error},
+                     {"reported_at", text::text_or_null(text::iso_utc(result.reported_at))},
+                     {"result", result.result}};
+    if (!result.request.empty()) out["request"] = result.request;
+    return text::dump_indented(out);
 }
 
 std::optional<QueuedResult> parse_queued_result(std::string_view text, std::string& problem)
@@ -216,7 +240,16 @@ std::optional<QueuedResult> parse_queued_result(std::string_view text, std::stri
         return std::nullopt;
     }
     read.result = result->get_object();
+    const auto* const request = in.reading.object.if_contains("request");
+    if (request != nullptr && request->is_object()) read.request = request->get_object();
     return read;
+}
+
+std::optional<QueuedRequest> request_in(const QueuedResult& result, std::string& problem)
+{
+    if (!result.request.empty()) return parse_queued(text::dump_line(result.request), problem);
+    problem = "Its request was not kept.";
+    return std::nullopt;
 }
 
 std::string format_queue_engine(const QueueEngineFile& engine)

@@ -42,10 +42,13 @@ struct QueuedRequest {
     std::optional<std::chrono::system_clock::time_point> submitted_at;
     int priority = 0;       ///< Higher ones start first.
     std::string directory;  ///< Where it was submitted.
+    std::string rerun_of;   ///< The execution whose command it repeats; empty: none.
     /// The run in the foreground that starts it, if that lives. Empty: an engine starts it.
     std::string owner;
 };
 
+/// The content of the file.
+boost::json::object to_json(const QueuedRequest& queued);
 std::string format_queued(const QueuedRequest& queued);
 
 /// Everything that decides what runs must be exact. `problem` is set to one sentence if it is not,
@@ -61,7 +64,12 @@ struct QueuedResult {
     /// When `autoexec wait` printed it; absent: not yet.
     std::optional<std::chrono::system_clock::time_point> reported_at;
     boost::json::object result;  ///< As `autoexec run --json` prints it.
+    /// As `to_json` of the request, which is not redacted; empty: not kept.
+    boost::json::object request;
 };
+
+/// The request in a result. `problem` as in `parse_queued`, also if it was not kept.
+std::optional<QueuedRequest> request_in(const QueuedResult& result, std::string& problem);
 
 std::string format_queued_result(const QueuedResult& result);
 

@@ -115,6 +115,7 @@ protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
     protocol::QueuedResult ended;
     ended.id = request.id();
     ended.result = to_json(cancelled_execution(request));
+    ended.request = protocol::to_json(request);
     return ended;
 }
 
@@ -326,8 +327,13 @@ error_code QueueFolder::put_result(const protocol::QueuedResult& result) const
     error_code ec;
     const auto folder = folder_in(project_root_, layout::ended_requests).create(ec);
     if (!folder) return ec;
-    return files::replace_file(folder.get(), file_of(result.id),
-                               protocol::format_queued_result(result), 0600, Durability::process);
+    auto text = protocol::format_queued_result(result);
+    if (text.size() > protocol::queue_file_limit) {  // no reader would accept it
+        auto shorter = result;
+        shorter.request.clear();
+        text = protocol::format_queued_result(shorter);
+    }
+    return files::replace_file(folder.get(), file_of(result.id), text, 0600, Durability::process);
 }
 
 // The request is first: without it, nothing else counts.

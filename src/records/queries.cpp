@@ -3,6 +3,7 @@
 #include "files/safe_files.hpp"
 #include "protocol/metric_reader.hpp"
 #include "protocol/record_lines.hpp"
+#include "protocol/usage.hpp"
 #include "records/read_lines.hpp"
 #include "records/summary.hpp"
 #include "text/text.hpp"
@@ -244,6 +245,16 @@ MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
     page.skipped_lines = scan(folder, filter, days, report, take);
     page.cursor_is_lost = !days.is_reached;
     return page;
+}
+
+std::optional<ResumedSession> session_of(const std::vector<ExecutionMetric>& attempts)
+{
+    if (attempts.empty() || attempts.front().session.empty()) return std::nullopt;
+    const auto& last = attempts.front();
+    ResumedSession session{last.session, last.error_message.value_or(""), {}};
+    for (const auto& attempt : attempts)
+        if (attempt.session == last.session) protocol::add_usage(session.usage, attempt.usage);
+    return session;
 }
 
 MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filter,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/audit.hpp"
+#include "autoexec/command.hpp"
 #include "autoexec/metrics.hpp"
 #include "records/log_file.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +39,11 @@ std::vector<std::string> list_metrics_files(int folder);
 /// The attempts that match, newest first. Of a day that has a file of attempts, that alone is read.
 MetricsPage read_metrics(const Folder& folder, const MetricsFilter& filter,
                          const ReportUnreadable& report = {});
+
+/// The session of the last of these attempts of one execution, newest first, with what all of them
+/// have used in it; nullopt: none is known.
+std::optional<ResumedSession> session_of(const std::vector<ExecutionMetric>& attempts);
+
 MetricsSummary summarize_metrics(const Folder& folder, const MetricsFilter& filter = {},
                                  MetricsGrouping grouping = MetricsGrouping::none,
                                  const ReportUnreadable& report = {});

@@ -128,6 +128,24 @@ TEST_CASE("one of two processes starts a request")
     CHECK(queue.folder.state_of(text::new_uuid()) == RequestState::absent);
 }
 
+TEST_CASE("a result keeps its request, unless no reader would accept it")
+{
+    Queue queue;
+    auto ended = completed(queue.id());
+    ended.request = protocol::to_json(queue.request);
+    SUBCASE("kept") {}
+    SUBCASE("too large")
+    {
+        ended.request["more"] = std::string(protocol::queue_file_limit, 'x');
+    }
+    const bool is_kept = !ended.request.contains("more");
+    CHECK_FALSE(queue.folder.put_result(ended));
+    std::string problem;
+    const auto read = queue.folder.result(queue.id(), problem);
+    REQUIRE_MESSAGE(read, problem);
+    CHECK(read->request.empty() != is_kept);
+}
+
 TEST_CASE("a started request can be replaced and asked to cancel")
 {
     Queue queue;

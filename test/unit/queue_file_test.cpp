@@ -32,11 +32,14 @@ QueuedRequest full_request()
     r.env_refs = {"TOKEN"};
     r.max_cost = 0.5;
     r.max_tokens = 1000;
+    r.resumed_session = ResumedSession{"session-1", "It failed.", Usage{}};
+    r.resumed_session->usage->input_tokens = 5;
     QueuedRequest queued(std::move(r));
     queued.submitted_at = text::parse_iso("2026-01-20T21:00:36.129110+00:00");
     queued.priority = -3;
     queued.directory = "/here";
     queued.owner = "run";
+    queued.rerun_of = "earlier";
     return queued;
 }
 
@@ -76,6 +79,8 @@ TEST_CASE("a queued request is read back as it was written")
     CHECK(again->submitted_at == queued.submitted_at);
     CHECK(again->priority == -3);
     CHECK(again->owner == "run");
+    CHECK(again->request.resumed_session == queued.request.resumed_session);
+    CHECK(again->rerun_of == "earlier");
 
     queued.request.worktree.clear();
     queued.new_worktree = {"tree", "0123abc", true};
@@ -113,6 +118,7 @@ TEST_CASE("a queued request that is not exact is none")
              {"max_cost", -1},
              {"max_tokens", -1},
              {"idempotent", "yes"},
+             {"resume", boost::json::object{{"session", "a b"}}},
              {"new_worktree", boost::json::object{{"name", "n"}, {"commit", "c"}}},
          }) {
         CAPTURE(std::string(key));
@@ -130,6 +136,9 @@ TEST_CASE("the result of a queued command is read back")
     result.internal_error = true;
     result.result = {{"status", "failed"}, {"attempts", 0}};
     std::string problem;
+    CHECK_FALSE(request_in(result, problem));
+    CHECK(problem == "Its request was not kept.");
+    result.request = to_json(full_request());
     const auto again = parse_queued_result(format_queued_result(result), problem);
     REQUIRE(again);
     CHECK(again->id == some_id);
@@ -137,6 +146,9 @@ TEST_CASE("the result of a queued command is read back")
     CHECK(again->internal_error);
     CHECK_FALSE(again->reported_at);
     CHECK(again->result == result.result);
+    const auto request = request_in(*again, problem);
+    REQUIRE(request);
+    CHECK(format_queued(*request) == format_queued(full_request()));
     CHECK_FALSE(parse_queued_result(format_queued(full_request()), problem));
     CHECK_FALSE(problem.empty());
 }

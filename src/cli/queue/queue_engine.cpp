@@ -191,7 +191,7 @@ void QueueEngine::recover(const queue::Request& request, const records::RunningE
     }
     if (folder_.is_interrupted(request->id()) && !request->request.idempotent) {
         CommandError error{records::interrupted_message, "interrupted", std::nullopt, 0};
-        return conclude(queue::failed_result(*request, std::move(error)), false);
+        return conclude(*request, queue::failed_result(*request, std::move(error)), false);
     }
     if (attempt == nullptr) return start(request, std::nullopt);
     const auto& record = attempt->record;
@@ -287,7 +287,8 @@ asio::awaitable<void> QueueEngine::run_one(Flights::iterator flight,
         co_await std::move(executing);
     } else {
         CommandError error{std::move(problem), {}, false, 0};
-        conclude(queue::failed_result(*flight->request, std::move(error)), true);
+        const auto& queued = *flight->request;
+        conclude(queued, queue::failed_result(queued, std::move(error)), true);
     }
     ended_.splice(ended_.end(), flights_, flight);
     wake();
@@ -296,7 +297,7 @@ asio::awaitable<void> QueueEngine::run_one(Flights::iterator flight,
 asio::awaitable<void> QueueEngine::execute(Flight& flight, CommandRequest request,
                                            std::optional<AttemptReference> attempt)
 {
-    request.hooks = hooks();
+    request.hooks = hooks(flight.request);
     session_.add_worktree(request.worktree);
     auto& executor = session_.executor();
     std::tuple<error_code, ExecutionResult> end;
@@ -313,7 +314,7 @@ asio::awaitable<void> QueueEngine::execute(Flight& flight, CommandRequest reques
     if (session_.interrupts() > 0 && result.attempts == 0 && !flight.is_cancelled)
         folder_.put_back(flight.request->id());
     else
-        conclude(std::move(result), static_cast<bool>(ec));
+        conclude(*flight.request, std::move(result), static_cast<bool>(ec));
 }
 
 // The agents file and the environment may differ from those of the submission.
@@ -323,8 +324,7 @@ asio::awaitable<std::string> QueueEngine::prepare(Flight& flight, CommandRequest
         co_return fmt::format(
             "The variable {} is not in the environment of the engine of the queue.",
             text::printable(missing));
-    if (!Agents::is_built_in(request.agent))
-        if (auto problem = agents_.assign(request); !problem.empty()) co_return problem;
+    if (auto problem = agents_.assign(request); !problem.empty()) co_return problem;
     if (!flight.request->new_worktree) co_return std::string();
     co_return co_await make_tree(flight, request);
 }
@@ -350,20 +350,22 @@ asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandReque
 
 // Before the running record is removed, so that a kill loses no end. If it cannot be written, the
 // next engine adopts the attempt.
-std::shared_ptr<const CommandHooks> QueueEngine::hooks()
+std::shared_ptr<const CommandHooks> QueueEngine::hooks(queue::Request request)
 {
     auto hooks = std::make_shared<CommandHooks>();
-    hooks->on_end = [this](ExecutionResult result) -> asio::awaitable<void> {
+    hooks->on_end = [this,
+                     queued = std::move(request)](ExecutionResult result) -> asio::awaitable<void> {
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
-        if (const auto ec = put_result(result, false)) throw system_error(ec);
+        if (const auto ec = put_result(*queued, result, false)) throw system_error(ec);
         stored_.insert(result.execution_id);
         co_return;
     };
     return hooks;
 }
 
-void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
+void QueueEngine::conclude(const protocol::QueuedRequest& request, ExecutionResult result,
+                           bool is_internal_error)
 {
     if (auto lost = session_.lost_output(result); !lost.empty())
         result.warnings.push_back(std::move(lost));
@@ -377,7 +379,7 @@ void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
     session_.notifications().add_result(result);
     // Not twice: `autoexec wait` may have noted meanwhile that it has reported it.
     const bool is_stored = stored_.erase(result.execution_id) > 0;
-    const auto ec = is_stored ? error_code() : put_result(result, is_internal_error);
+    const auto ec = is_stored ? error_code() : put_result(request, result, is_internal_error);
     if (ec)
         print_message("The result of {} cannot be written: {}\n", short_id(result.execution_id),
                       ec.message());
@@ -386,13 +388,15 @@ void QueueEngine::conclude(ExecutionResult result, bool is_internal_error)
     if (!ec) begun_.erase(result.execution_id);
 }
 
-error_code QueueEngine::put_result(const ExecutionResult& result, bool is_internal_error)
+error_code QueueEngine::put_result(const protocol::QueuedRequest& request,
+                                   const ExecutionResult& result, bool is_internal_error)
 {
     protocol::QueuedResult ended;
     ended.id = result.execution_id;
     ended.ended_at = std::chrono::system_clock::now();
     ended.internal_error = is_internal_error;
     ended.result = json_of(result, prices_);
+    ended.request = protocol::to_json(request);
     return folder_.put_result(ended);
 }
 

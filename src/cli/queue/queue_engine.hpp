@@ -75,9 +75,11 @@ private:
     asio::awaitable<std::string> make_tree(Flight& flight, CommandRequest& request);
     asio::awaitable<void> execute(Flight& flight, CommandRequest request,
                                   std::optional<AttemptReference> attempt);
-    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks();
-    void conclude(ExecutionResult result, bool is_internal_error);
-    error_code put_result(const ExecutionResult& result, bool is_internal_error);
+    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks(queue::Request request);
+    void conclude(const protocol::QueuedRequest& request, ExecutionResult result,
+                  bool is_internal_error);
+    error_code put_result(const protocol::QueuedRequest& request, const ExecutionResult& result,
+                          bool is_internal_error);
 
     void cancel(asio::cancellation_type type);
 

@@ -74,6 +74,7 @@ std::vector<QueuedRequest> requests_of(const SubmissionOptions& options, const S
         const bool has_new_tree = !job.new_worktree.empty();
         job.request.execution_id = text::new_uuid();
         auto queued = queued_request(std::move(job.request), flags);
+        queued.rerun_of = std::move(job.rerun_of);
         if (has_new_tree) {
             queued.new_worktree = {std::move(name), std::move(ref)};
             queued.request.worktree.clear();

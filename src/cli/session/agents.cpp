@@ -49,7 +49,7 @@ void Agents::require_usable(bool quiet) const
 
 std::string Agents::assign(CommandRequest& request) const
 {
-    if (external_) return {};
+    if (external_ || is_built_in(request.agent)) return {};
     auto named = resolve(request.agent, Roles::declared);
     return named.problem.empty() ? assign_named(std::move(named), request)
                                  : std::move(named.problem);

@@ -38,7 +38,8 @@ public:
     [[nodiscard]] const LoadedAgents& loaded() const { return loaded_; }
     [[nodiscard]] bool runs_texts_with_shell() const { return !external_ && loaded_.missing; }
 
-    /// Sets the agent of a request; returns a problem if there is none.
+    /// Sets the agent of a request, unless that is the built-in one; returns a problem if there is
+    /// none.
     std::string assign(CommandRequest& request) const;
 
     /// The same for a step of a workflow. If it names no agent, or a role without one, the

@@ -38,6 +38,7 @@ struct CommandJob {
 
     CommandRequest request;
     std::string new_worktree;  ///< NAME[@REF]; empty: `request.worktree` exists.
+    std::string rerun_of;      ///< The execution whose command it repeats; empty: none.
 };
 
 /// `NAME` of `NAME@REF`.

@@ -1,4 +1,4 @@
-#include "protocol/usage.hpp"
+#include "records/queries.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_runner.hpp"
@@ -33,16 +33,6 @@ std::vector<ExecutionMetric> recorded_attempts(const RunContext& context,
     MetricsFilter filter;
     filter.execution_id = execution_id;
     return context.options.metrics->get_metrics(filter);
-}
-
-std::optional<ResumedSession> session_of(const std::vector<ExecutionMetric>& attempts)
-{
-    const auto& last = attempts.front();
-    if (last.session.empty()) return std::nullopt;
-    ResumedSession session{last.session, last.error_message.value_or(""), {}};
-    for (const auto& attempt : attempts)
-        if (attempt.session == last.session) protocol::add_usage(session.usage, attempt.usage);
-    return session;
 }
 
 }  // namespace
@@ -141,7 +131,7 @@ void StepRunner::settle_by_records(std::size_t i)
         outcome.settled = false;
         return on_end_(std::move(outcome));
     }
-    step.resumed_session = session_of(recorded);
+    step.resumed_session = records::session_of(recorded);
     if (last->status != ExecutionStatus::completed && try_again(i, attempts)) return;
     ExecutionResult result;
     result.status = last->status;
