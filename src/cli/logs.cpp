@@ -1,15 +1,11 @@
+#include "cli/session/attempt_output.hpp"
 #include "cli/session/audit_display.hpp"
 #include "cli/subcommand.hpp"
-#include "files/safe_files.hpp"
-#include "records/log_file.hpp"
 #include "records/queries.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <thread>
 
 namespace autoexec::cli {
@@ -68,56 +64,15 @@ bool is_alive(const fs::path& root, const std::string& attempt_id)
     return false;
 }
 
-/// Standard output. On a terminal, control characters are made visible; a file or another program
-/// gets the bytes unchanged.
-class Output {
-public:
-    explicit Output(bool raw) : raw_(raw || ::isatty(STDOUT_FILENO) != 1) {}
-
-    /// False when the reader has ended.
-    bool write(std::string_view bytes)
-    {
-        return put(raw_ ? std::string(bytes) : safe_.feed(bytes));
-    }
-    void finish() { (void)put(safe_.finish()); }
-
-private:
-    static bool put(std::string_view bytes) { return !files::write_all(STDOUT_FILENO, bytes); }
-
-    bool raw_;
-    text::PrintableStream safe_;
-};
-
-// Copies what has been written so far. False when the reader has ended.
-bool copy_rest(int from, Output& to)
-{
-    std::array<char, 65536> buffer;
-    for (;;) {
-        const auto n = ::read(from, buffer.data(), buffer.size());
-        if (n <= 0) return true;
-        if (!to.write({buffer.data(), static_cast<std::size_t>(n)})) return false;
-    }
-}
-
 // False if there is no such file.
 bool show(const fs::path& root, const Attempt& attempt, const LogsOptions& options)
 {
-    const auto folder = records::Folder::of({}, root, "output");
-    const auto name = text::file_name_of(attempt.attempt_id) + ".log";
-    const auto open = [&] {
-        error_code ec;
-        const auto fd = folder.open(ec);
-        return fd ? records::Folder::open_log(fd.get(), name, ec) : files::UniqueFd();
-    };
-    auto file = open();
-    while (!file && options.follow && is_alive(root, attempt.attempt_id)) {
+    AttemptOutput output(root, attempt.attempt_id, options.raw);
+    while (!output.open() && options.follow && is_alive(root, attempt.attempt_id))
         std::this_thread::sleep_for(100ms);
-        file = open();
-    }
-    if (!file) return false;
-    Output output(options.raw);
+    if (!output.open()) return false;
     bool alive = true;
-    while (copy_rest(file.get(), output) && options.follow && alive) {
+    while (output.copy_new() && options.follow && alive) {
         alive = is_alive(root, attempt.attempt_id);  // asked before the last copy
         if (alive) std::this_thread::sleep_for(200ms);
     }

@@ -40,6 +40,7 @@ namespace autoexec::cli {
     EACH(audit_verify)             \
     EACH(records_gc)               \
     EACH(logs)                     \
+    EACH(attach)                   \
     EACH(wait)                     \
     EACH(cancel)                   \
     EACH(rerun)                    \
