@@ -167,8 +167,9 @@ private:
             if (is_in_flight(&entry)) entries.push_back(&entry);
             if (entry.state == ExecutionState::queued) ++queued;
         }
-        std::ranges::stable_partition(
-            entries, [](const auto* entry) { return entry->state != ExecutionState::queued; });
+        std::stable_partition(entries.begin(), entries.end(), [](const auto* entry) {
+            return entry->state != ExecutionState::queued;
+        });
         std::vector<std::string> lines;
         const auto count = std::min(entries.size(), room_for_rows(size));
         for (std::size_t i = 0; i < count; ++i) lines.push_back(row_for(*entries[i], size.columns));

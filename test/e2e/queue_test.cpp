@@ -64,6 +64,15 @@ void kill_engine(const Project& project)
     REQUIRE(is_idle(project));
 }
 
+// As if another version of the program had the lock.
+void set_engine_version(const Project& project, const std::string& version)
+{
+    const auto file = project.records() / "queue/engine.lock";
+    auto engine = boost::json::parse(read_file(file)).as_object();
+    engine["version"] = version;
+    write_file(file, boost::json::serialize(engine));
+}
+
 void wait_for_engine(const Project& project)
 {
     REQUIRE(
@@ -252,6 +261,44 @@ TEST_CASE("stop --drain lets what runs end, and a later submission starts an eng
     const auto third = submit(project, {"true"});
     CHECK(eventually([&] { return has_result(project, second) && has_result(project, third); }));
     CHECK(is_idle(project));
+}
+
+TEST_CASE("an engine of an older version drains, and one of this version takes over")
+{
+    Project project;
+    Program older(project.start({"queue", "run", "--keep", "-j", "2"}));
+    wait_for_engine(project);
+    const auto first = submit(project, {until_go});
+    project.wait_for_running(1);
+    set_engine_version(project, "0.0.1");
+    project.set("ONLY_HERE", "1");  // the older engine does not have it
+    const auto second = submit(project, {"--env", "ONLY_HERE", "test $ONLY_HERE = 1"});
+    const auto third = submit(project, {"-w", project.worktree("third").string(), "true"});
+    CHECK(fs::exists(project.records() / "queue/drain"));
+    CHECK(engine_of(project) == older.pid());
+    // It has room for another one, and starts none.
+    CHECK(project.run({"wait", second, third, "--any", "--timeout", "300ms"}).code == 124);
+    project.write("go", "");
+    CHECK(older.wait().code == 0);
+    CHECK(project.run({"wait", first, second, third}).code == 0);
+    CHECK(status_of(project, first) == "completed");
+    CHECK(is_idle(project));
+    CHECK_FALSE(fs::exists(project.records() / "queue/drain"));
+    CHECK(lines_of(read_file(project.root() / "ran")).size() == 1);
+}
+
+TEST_CASE("an engine of a newer version gets the commands of this one")
+{
+    Project project;
+    Program newer(project.start({"queue", "run", "--keep"}));
+    wait_for_engine(project);
+    set_engine_version(project, "999.0");
+    const auto id = submit(project, {"true"});
+    CHECK(project.run({"wait", id}).code == 0);
+    CHECK_FALSE(fs::exists(project.records() / "queue/drain"));
+    CHECK(engine_of(project) == newer.pid());
+    newer.signal(SIGTERM);
+    CHECK(newer.wait().code == 130);
 }
 
 TEST_CASE("after the death of its engine each command has a result, and none has run twice")
