@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 /// One attempt: publish, wait, classify the end, and stop the agent if it is still running.
@@ -230,11 +231,27 @@ void ExecutorCore::announce_running(Execution& x, Attempt& a)
         x.result->warnings.push_back(fmt::format("Cannot record the running attempt in '{}': {}.",
                                                  (options.project_root / layout::running).string(),
                                                  ec.message()));
+    withdraw_retry(x);
 }
 
 void ExecutorCore::forget_running(Attempt& a)
 {
     if (std::exchange(a.has_record, false)) running_records.remove(a.attempt_id);
+}
+
+/// So that other processes do not take an execution between two attempts for ended.
+void ExecutorCore::announce_retry(Execution& x, Attempt& a)
+{
+    if (std::exchange(a.has_record, false) && running_records.announce_retry(a.attempt_id))
+        x.announced_retry = std::make_unique<std::string>(a.attempt_id);
+}
+
+// Without memory, the note is left until the executor has ended.
+void ExecutorCore::withdraw_retry(Execution& x) noexcept
+try {
+    if (const auto attempt_id = std::move(x.announced_retry))
+        running_records.withdraw_retry(*attempt_id);
+} catch (const std::bad_alloc&) {
 }
 
 /// Ends the attempt and, if it may be tried again, begins another one.

@@ -116,6 +116,7 @@ void ExecutorCore::continue_after(const std::shared_ptr<Execution>& x, error_cod
 void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
 {
     if (x.waiting) waiting_executions.erase(*std::exchange(x.waiting, std::nullopt));
+    withdraw_retry(x);
     x.attempt.reset();
     x.mailbox.reset();
     release_slots(x);

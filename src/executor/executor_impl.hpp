@@ -138,6 +138,7 @@ struct Execution {
     std::unique_ptr<git::GitContext> git;
     std::shared_ptr<git::Interrupt> git_interrupt;  ///< While git prepares a retry.
     std::string tree_key;
+    std::unique_ptr<std::string> announced_retry;  ///< The attempt before the next one, meanwhile.
     bool recorded = false;   ///< Another executor has recorded the end of the attempt.
     bool read_only = false;  ///< The worktree is not changed.
     bool polling_reported = false;
@@ -354,6 +355,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void announce_running(Execution& x, Attempt& a);
     error_code write_running(const Execution& x, Attempt& a);
     void forget_running(Attempt& a);
+    void announce_retry(Execution& x, Attempt& a);
+    void withdraw_retry(Execution& x) noexcept;
     [[nodiscard]] MonitorOptions monitor_options(const Execution& x) const;
     static AttemptTimes times_of(const Execution& x, const Attempt& a);
     // The wait for its end.

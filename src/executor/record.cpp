@@ -282,7 +282,10 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x)
             x.result->warnings.push_back(
                 fmt::format("Files of the command could not be removed from the worktree '{}': {}.",
                             x.request.worktree.string(), ec.message()));
-        forget_running(a);
+        if (delay)
+            announce_retry(x, a);
+        else
+            forget_running(a);
     }
     const auto ended = std::move(x.attempt);
     options.notifier->notify_report(x.request.worktree);

@@ -214,6 +214,17 @@ void RunningRecords::remove(const std::string& attempt_id)
     if (folder_) (void)files::remove_file(folder_.get(), locked_name(attempt_id));
 }
 
+bool RunningRecords::announce_retry(const std::string& attempt_id)
+{
+    return folder_ && ::renameat(folder_.get(), locked_name(attempt_id).c_str(), folder_.get(),
+                                 retry_name(attempt_id).c_str()) == 0;
+}
+
+void RunningRecords::withdraw_retry(const std::string& attempt_id)
+{
+    if (folder_) (void)files::remove_file(folder_.get(), retry_name(attempt_id));
+}
+
 // Removed while it is locked: an older version that has opened it finds it removed.
 bool RunningRecords::adopt_unshared(int running, const std::string& name)
 {

@@ -32,6 +32,11 @@ public:
     error_code put(const protocol::RunningRecord& record);
     void remove(const std::string& attempt_id);
 
+    /// Instead of `remove`, if another attempt follows: until `withdraw_retry`, the record is a
+    /// note that its execution continues. Returns false if there is no record.
+    bool announce_retry(const std::string& attempt_id);
+    void withdraw_retry(const std::string& attempt_id);
+
     /// Makes the record of a dead executor one of these. False if that lives or may live, if
     /// another process has its lock (as a reader has for a moment), or if there is none.
     bool adopt(const std::string& attempt_id);

@@ -2,6 +2,7 @@
 
 #include "protocol/layout.hpp"
 #include "records/locked_file.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -10,6 +11,8 @@ namespace autoexec::records {
 namespace {
 
 constexpr char suffix_of_records[] = ".json";
+// Earlier versions ignore it, and remove it when its executor is dead.
+constexpr char suffix_of_retries[] = ".retry";
 
 files::UniqueFd open_if_there(const Folder& where, error_code* problem)
 {
@@ -35,6 +38,16 @@ files::UniqueFd open_running(const std::filesystem::path& project_root, error_co
 files::UniqueFd open_engines(const std::filesystem::path& project_root, error_code* problem)
 {
     return open_if_there({project_root, layout::engines}, problem);
+}
+
+std::string retry_name(const std::string& attempt_id)
+{
+    return text::file_name_of(attempt_id) + suffix_of_retries;
+}
+
+bool is_retry_name(const std::string& name)
+{
+    return name.ends_with(suffix_of_retries) && !name.starts_with('.');
 }
 
 bool is_record_name(const std::string& name)

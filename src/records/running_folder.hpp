@@ -25,6 +25,11 @@ files::UniqueFd open_running(const std::filesystem::path& project_root,
 files::UniqueFd open_engines(const std::filesystem::path& project_root,
                              error_code* problem = nullptr);
 
+/// The name of a note that another attempt follows: see `RunningRecords::announce_retry`. Its
+/// content is the record of the attempt before.
+std::string retry_name(const std::string& attempt_id);
+bool is_retry_name(const std::string& name);
+
 /// Whether it may be the record of an attempt.
 bool is_record_name(const std::string& name);
 

@@ -427,6 +427,29 @@ TEST_CASE("wait also waits for a command in the foreground")
     CHECK(project.run({"wait", id}).code == 0);
 }
 
+TEST_CASE("wait does not take a command between two attempts for ended")
+{
+    Project project;
+    project.write(".tapps-agents/auto_execution_config.yaml", patient);
+    Program run(project.start(
+        {"run", "--retry", "1", "--idempotent",
+         "test -e again || { touch again; until test -e go; do sleep 0.02; done; exit 1; }"}));
+    const auto id = project.wait_for_running(1).front();
+    CHECK(project.run({"pause"}).code == 0);
+    project.write("go", "");
+    CHECK(eventually([&] { return contains(run.err(), "paused: starts are paused"); }));
+    CHECK(project.run({"wait", id, "--timeout", "300ms"}).code == 124);
+    const auto entries = objects_of(project.run({"status", "--json"}).out);
+    REQUIRE(entries.size() == 2);
+    CHECK(text_at(entries[0], "state") == "starting");
+    CHECK(text_at(entries[0], "execution_id") == id);
+    CHECK(project.run({"resume"}).code == 0);
+    const auto ended = project.run({"wait", id});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, "(attempt 2)"));
+    CHECK(run.wait().code == 0);
+}
+
 namespace {
 
 /// A run in the foreground of three commands, of which the last two wait.

@@ -236,6 +236,47 @@ TEST_CASE_FIXTURE(Many, "an executor that has ended leaves nothing in running/")
     CHECK(fs::is_empty(project / ".tapps-agents/running"));
 }
 
+TEST_CASE_FIXTURE(ExecutorFixture,
+                  "between two attempts, a note shows that the execution continues")
+{
+    options.retry.max_attempts = 2;
+    options.retry.initial_delay = 1min;
+    const auto names = [this] {
+        std::vector<std::string> found;
+        for (const auto& entry : fs::recursive_directory_iterator(project / layout::running))
+            if (entry.path().extension() == ".retry") found.push_back(entry.path().stem());
+        return found;
+    };
+    std::string first;
+    clock->at(1s, [&] {
+        first = tree.published.at(0).attempt_id;
+        CHECK(names().empty());
+        tree.fail("boom", "", true);
+    });
+    clock->at(30s, [&] {
+        CHECK(names() == std::vector{first});
+        CHECK(records::list_running(project.path()).empty());
+    });
+    SUBCASE("the next one begins")
+    {
+        clock->at(2min, [&] {
+            CHECK(tree.published.size() == 2);
+            CHECK(names().empty());
+        });
+        clock->at(3min, [this] { tree.complete(); });
+    }
+    SUBCASE("none follows")
+    {
+        clock->at(40s, [this] { cancel.emit(asio::cancellation_type::terminal); });
+    }
+    start(request());
+    clock->run(ctx);
+    CHECK(results == 1);
+    make().async_stop([](error_code) {});
+    clock->run(ctx);
+    CHECK(fs::is_empty(project / layout::running));
+}
+
 TEST_CASE_FIXTURE(Many, "other worktrees do not wait")
 {
     takes("/tree", 12s);
