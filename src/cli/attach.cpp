@@ -26,10 +26,10 @@ bool is_in_flight(const ExecutionEntry* entry)
     return entry != nullptr && entry->state != ExecutionState::interrupted;
 }
 
-// What has not been published has no executor yet.
+// Of a command of the foreground between two attempts, no submission is known.
 bool is_in_queue(const ExecutionEntry& entry)
 {
-    return entry.state == ExecutionState::queued || entry.state == ExecutionState::starting;
+    return entry.submitted_at.has_value();
 }
 
 std::string words_for(const ExecutionEntry& entry)
