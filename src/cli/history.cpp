@@ -73,7 +73,7 @@ void print(const ExecutionMetric& m, const Columns& columns)
     print_result("\n");
 }
 
-boost::json::object json_of(const ExecutionMetric& metric, const ModelPrices& prices)
+boost::json::object json_of_attempt(const ExecutionMetric& metric, const ModelPrices& prices)
 {
     auto line = to_json(metric);
     line["attempt_id"] = text::text_or_null(metric.attempt_id);
@@ -140,7 +140,7 @@ void print_attempts(const MetricsPage& page, const HistoryOptions& options,
         return;
     }
     if (options.json) {
-        for (const auto& metric : page.metrics) print_json(json_of(metric, prices));
+        for (const auto& metric : page.metrics) print_json(json_of_attempt(metric, prices));
         return;
     }
     if (page.metrics.empty()) print_message("No execution history found.\n");

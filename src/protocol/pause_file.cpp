@@ -17,15 +17,15 @@ namespace json = boost::json;
 constexpr std::string_view pauses_version = "1.0";
 constexpr std::size_t max_pauser = 256;
 
-json::object to_json(const Pause& pause)
+json::object json_of_pause(const Pause& pause)
 {
     return {{"since", text::text_or_null(text::iso_utc(pause.since))}, {"by", pause.by}};
 }
 
-json::object to_json(const StartPauses::ByName& pauses)
+json::object json_of_pause(const StartPauses::ByName& pauses)
 {
     json::object out;
-    for (const auto& [name, pause] : pauses) out[name] = to_json(pause);
+    for (const auto& [name, pause] : pauses) out[name] = json_of_pause(pause);
     return out;
 }
 
@@ -63,9 +63,9 @@ std::string words_of_pause(const Pause& pause, std::string_view kind, std::strin
 std::string format_pauses(const StartPauses& pauses)
 {
     json::object out{{"version", pauses_version}};
-    if (pauses.all) out["all"] = to_json(*pauses.all);
-    out["agents"] = to_json(pauses.agents);
-    out["workflows"] = to_json(pauses.workflows);
+    if (pauses.all) out["all"] = json_of_pause(*pauses.all);
+    out["agents"] = json_of_pause(pauses.agents);
+    out["workflows"] = json_of_pause(pauses.workflows);
     return text::dump_indented(out);
 }
 

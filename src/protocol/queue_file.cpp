@@ -180,7 +180,7 @@ bool is_queue_id(std::string_view text)
     return true;
 }
 
-json::object to_json(const QueuedRequest& queued)
+json::object json_of_request(const QueuedRequest& queued)
 {
     json::object out{{"version", queue_version},
                      {"id", queued.id()},
@@ -195,7 +195,7 @@ json::object to_json(const QueuedRequest& queued)
 
 std::string format_queued(const QueuedRequest& queued)
 {
-    return text::dump_indented(to_json(queued));
+    return text::dump_indented(json_of_request(queued));
 }
 
 std::optional<QueuedRequest> parse_queued(std::string_view text, std::string& problem)

@@ -48,7 +48,7 @@ struct QueuedRequest {
 };
 
 /// The content of the file.
-boost::json::object to_json(const QueuedRequest& queued);
+boost::json::object json_of_request(const QueuedRequest& queued);
 std::string format_queued(const QueuedRequest& queued);
 
 /// Everything that decides what runs must be exact. `problem` is set to one sentence if it is not,
@@ -64,7 +64,7 @@ struct QueuedResult {
     /// When `autoexec wait` printed it; absent: not yet.
     std::optional<std::chrono::system_clock::time_point> reported_at;
     boost::json::object result;  ///< As `autoexec run --json` prints it.
-    /// As `to_json` of the request, which is not redacted; empty: not kept.
+    /// As `json_of_request`, which is not redacted; empty: not kept.
     boost::json::object request;
 };
 

@@ -115,7 +115,7 @@ protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
     protocol::QueuedResult ended;
     ended.id = request.id();
     ended.result = to_json(cancelled_execution(request));
-    ended.request = protocol::to_json(request);
+    ended.request = protocol::json_of_request(request);
     return ended;
 }
 

@@ -132,7 +132,7 @@ TEST_CASE("a result keeps its request, unless no reader would accept it")
 {
     Queue queue;
     auto ended = completed(queue.id());
-    ended.request = protocol::to_json(queue.request);
+    ended.request = protocol::json_of_request(queue.request);
     SUBCASE("kept") {}
     SUBCASE("too large")
     {

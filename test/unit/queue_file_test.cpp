@@ -138,7 +138,7 @@ TEST_CASE("the result of a queued command is read back")
     std::string problem;
     CHECK_FALSE(request_in(result, problem));
     CHECK(problem == "Its request was not kept.");
-    result.request = to_json(full_request());
+    result.request = json_of_request(full_request());
     const auto again = parse_queued_result(format_queued_result(result), problem);
     REQUIRE(again);
     CHECK(again->id == some_id);
