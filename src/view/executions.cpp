@@ -36,7 +36,8 @@ std::set<std::string> record_names_in(int folder)
 {
     std::set<std::string> names;
     for (auto& name : files::list_folder(folder, records::max_listed_records))
-        if (records::is_record_name(name)) names.insert(std::move(name));
+        if (records::is_record_name(name) || records::is_retry_name(name))
+            names.insert(std::move(name));
     return names;
 }
 
@@ -68,7 +69,7 @@ void AttemptFiles::refresh(int folder, const std::string& name, const std::strin
     if (stamp == FileStamp{}) return;
     if (check_.must_read(stamp, ReadCheck::clock::now())) read_record(folder, name, status_name);
     if (std::exchange(alive_, alive) != alive) entry_.reset();
-    if (!record_ || !alive || !status_files_->must_read()) return;
+    if (!record_ || !alive || awaits_retry_ || !status_files_->must_read()) return;
     status_ = handoff::find_status(record_->worktree, status_name);
     if (status_ && status_->attempt_id != record_->attempt_id) status_.reset();
     entry_.reset();
@@ -79,7 +80,8 @@ void AttemptFiles::read_record(int folder, const std::string& name, const std::s
     const auto file = files::read_regular(folder, name, protocol::running_limit, {});
     auto record = protocol::parse_running(file.text);
     entry_.reset();
-    if (!records::flaw_of(name, record).empty()) {
+    awaits_retry_ = record && records::retry_name(record->attempt_id) == name;
+    if (!awaits_retry_ && !records::flaw_of(name, record).empty()) {
         record_.reset();
         return;
     }
@@ -96,9 +98,10 @@ std::shared_ptr<const ExecutionEntry> AttemptFiles::entry(const std::filesystem:
                                                           const std::string& other_host,
                                                           LazyRedactor& redactor)
 {
+    if (awaits_retry_ && !alive_) return nullptr;
     if (record_ && (!entry_ || entry_->other_host != other_host)) {
         auto entry = make_entry(other_host, redactor);
-        entry.output = output_file(project_root, entry.attempt_id);
+        if (!entry.attempt_id.empty()) entry.output = output_file(project_root, entry.attempt_id);
         entry_ = std::make_shared<const ExecutionEntry>(std::move(entry));
     }
     return entry_;
@@ -108,10 +111,15 @@ ExecutionEntry AttemptFiles::make_entry(const std::string& other_host, LazyRedac
 {
     ExecutionEntry entry;
     entry.ids() = record_->ids();
-    entry.state = state_of(*record_, alive_, status_);
     entry.command = record_->command;
     entry.worktree = record_->worktree;
     entry.agent = record_->agent;
+    if (awaits_retry_) {
+        entry.state = ExecutionState::starting;
+        entry.attempt_id.clear();
+        return entry;
+    }
+    entry.state = state_of(*record_, alive_, status_);
     entry.started_at = record_->started_at;
     entry.pid = record_->pid;
     entry.other_host = other_host;

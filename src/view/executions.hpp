@@ -57,6 +57,7 @@ private:
     std::optional<StatusFiles> status_files_;
     std::optional<AgentStatus> status_;  ///< Of this attempt.
     bool alive_ = false;
+    bool awaits_retry_ = false;  ///< The attempt has ended, and another one follows.
     std::shared_ptr<const ExecutionEntry> entry_;  ///< Null: it has to be made again.
 };
 

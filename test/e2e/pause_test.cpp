@@ -24,9 +24,10 @@ TEST_CASE("a paused command of the foreground waits visibly until it is resumed"
     CHECK(eventually([&] { return contains(run.err(), "paused: starts are paused since"); }));
     CHECK(contains(project.run({"status"}).err, "Starts are paused since"));
     const auto lines = objects_of(project.run({"status", "--json"}).out);
-    REQUIRE(lines.size() == 1);
-    CHECK(text_at(lines[0], "state") == "starts_paused");
-    CHECK(lines[0].at("agent").is_null());
+    REQUIRE(lines.size() == 2);
+    CHECK(text_at(lines[0], "state") == "queued");
+    CHECK(text_at(lines[1], "state") == "starts_paused");
+    CHECK(lines[1].at("agent").is_null());
     CHECK_FALSE(fs::exists(project.root() / "done"));
 
     CHECK(project.run({"resume"}).out == "Starts are resumed\n");
