@@ -56,11 +56,11 @@ std::optional<std::chrono::system_clock::time_point> time_of_id(std::string_view
 {
     if (id.size() != 36 || id[14] != '7') return std::nullopt;
     const auto digits = std::string(id.substr(0, 8)).append(id.substr(9, 4));
-    std::int64_t milliseconds = 0;
+    std::int64_t count = 0;
     const auto end = digits.data() + digits.size();
-    const auto read = std::from_chars(digits.data(), end, milliseconds, 16);
+    const auto read = std::from_chars(digits.data(), end, count, 16);
     if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
-    return std::chrono::system_clock::time_point(std::chrono::milliseconds(milliseconds));
+    return std::chrono::system_clock::time_point(std::chrono::milliseconds(count));
 }
 
 std::string text_of(const ExecutionMetric& attempt)
