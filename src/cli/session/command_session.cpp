@@ -44,9 +44,9 @@ std::uint64_t soft_limit_of_files()
 
 // Descriptors run out first: each command has its worktree, pipes, supervisor. The limit is raised
 // to what is needed; programs get the old one.
-std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands)
+std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands, bool external_agent)
 {
-    constexpr rlim_t of_one_command = 12;  // 10 while it runs
+    const rlim_t of_one_command = external_agent ? 2 : 12;  // as the executor counts
     constexpr rlim_t of_the_program = 32;
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
@@ -118,7 +118,7 @@ CommandSession::CommandSession(const SessionFlags& flags, AutoExecutionConfigMan
       records_(ctx_.get_executor(), manager.load(), root_),
       max_open_files_(soft_limit_of_files()),
       options_(make_executor_options(agents, checked_attempt)),
-      max_parallel_(jobs_within_limits(options_.max_parallel, commands)),
+      max_parallel_(jobs_within_limits(options_.max_parallel, commands, flags.external_agent)),
       executor_(ctx_.get_executor(), options_),
       spawner_(supervised_spawner({}, max_open_files_)),
       notifications_(std::make_shared<notify::Notifications>(
@@ -192,7 +192,7 @@ void CommandSession::apply(const AutoExecutionConfig& config,
                            const std::vector<std::string>& changed)
 {
     auto options = executor_options(flags_, config, root_);
-    max_parallel_ = jobs_within_limits(options.max_parallel, commands_);
+    max_parallel_ = jobs_within_limits(options.max_parallel, commands_, flags_.external_agent);
     executor_.set_options(std::move(options));
     budget_.set_limits(budget_limits(flags_, config), config.executor.prices);
     notifications_->set_config(config.notify);
