@@ -72,6 +72,39 @@ TEST_CASE("two programs run no more commands at once than one of them may")
     CHECK_FALSE(waits_for_slot(project));
 }
 
+TEST_CASE("a detached command that waits for another process's slot is shown as queued")
+{
+    Project project;
+    limit_to_one(project);
+    Program first(project.start({"run", until_go}));
+    project.wait_for_running(1);
+    const auto tree = project.worktree("other").string();
+    const auto submitted = project.run({"run", "--detach", "touch ../project/second", "-w", tree});
+    REQUIRE(submitted.code == 0);
+    const auto id = lines_of(submitted.out).front();
+    REQUIRE(eventually([&] { return waits_for_slot(project); }));
+    std::string state;
+    for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+        if (text_at(entry, "execution_id") == id) state = text_at(entry, "state");
+    CHECK(state == "queued");
+    bool is_cancelled = false;
+    SUBCASE("and runs when that one ends") {}
+    SUBCASE("and can be cancelled")
+    {
+        is_cancelled = true;
+        CHECK(project.run({"cancel", id}).code == 0);
+    }
+    project.write("go", "");
+    CHECK(first.wait().code == 0);
+    const auto ended = project.run({"wait", id, "--json"});
+    REQUIRE(objects_of(ended.out).size() == 1);
+    CHECK(text_at(objects_of(ended.out)[0], "status") ==
+          (is_cancelled ? "cancelled" : "completed"));
+    CHECK(eventually([&] { return project.processes().empty(); }));
+    CHECK(fs::exists(project.root() / "second") != is_cancelled);
+    CHECK(project.run({"wait", "--all"}).out.empty());
+}
+
 TEST_CASE("a command that an agent's program runs does not wait for that agent's slot")
 {
     Project project;

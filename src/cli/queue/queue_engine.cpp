@@ -210,7 +210,9 @@ void QueueEngine::start_waiting()
     if (!has_slot()) return;
     for (const auto& request : folder_.list_startable()) {
         if (!has_slot()) return;
-        if (has_its_turn(*request) && folder_.start(request->id())) start(request, std::nullopt);
+        const bool has_begun = begun_.contains(request->id());
+        if (!has_begun && has_its_turn(*request) && folder_.start(request->id()))
+            start(request, std::nullopt);
     }
 }
 
@@ -353,6 +355,9 @@ asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandReque
 std::shared_ptr<const CommandHooks> QueueEngine::hooks(queue::Request request)
 {
     auto hooks = std::make_shared<CommandHooks>();
+    // While it waits for a slot of another process, it is shown and cancelled as one that waits.
+    hooks->on_wait = [this, id = request->id()] { folder_.put_back(id); };
+    hooks->on_start = [this, id = request->id()] { return start_again(id); };
     hooks->on_end = [this,
                      queued = std::move(request)](ExecutionResult result) -> asio::awaitable<void> {
         if (auto lost = session_.lost_output(result); !lost.empty())
@@ -362,6 +367,15 @@ std::shared_ptr<const CommandHooks> QueueEngine::hooks(queue::Request request)
         co_return;
     };
     return hooks;
+}
+
+/// False: it was cancelled meanwhile, and has its result.
+bool QueueEngine::start_again(const std::string& id)
+{
+    if (folder_.start(id)) return true;
+    if (folder_.state_of(id) == queue::RequestState::absent) return true;  // a user has removed it
+    stored_.insert(id);
+    return false;
 }
 
 void QueueEngine::conclude(const protocol::QueuedRequest& request, ExecutionResult result,
@@ -377,6 +391,7 @@ void QueueEngine::conclude(const protocol::QueuedRequest& request, ExecutionResu
     display_->screen().redraw();
     outcome_.add(result, is_internal_error);
     session_.notifications().add_result(result);
+    if (result.attempts == 0) (void)folder_.start(request.id());  // it may have waited until now
     // Not twice: `autoexec wait` may have noted meanwhile that it has reported it.
     const bool is_stored = stored_.erase(result.execution_id) > 0;
     const auto ec = is_stored ? error_code() : put_result(request, result, is_internal_error);

@@ -76,6 +76,7 @@ private:
     asio::awaitable<void> execute(Flight& flight, CommandRequest request,
                                   std::optional<AttemptReference> attempt);
     [[nodiscard]] std::shared_ptr<const CommandHooks> hooks(queue::Request request);
+    [[nodiscard]] bool start_again(const std::string& id);
     void conclude(const protocol::QueuedRequest& request, ExecutionResult result,
                   bool is_internal_error);
     error_code put_result(const protocol::QueuedRequest& request, const ExecutionResult& result,
@@ -98,7 +99,7 @@ private:
     // Kept for a while: a signal must outlive the coroutine that it can cancel.
     Flights ended_;
     Flights ended_before_;
-    std::set<std::string> begun_;     ///< Started requests that need no recovery.
+    std::set<std::string> begun_;     ///< Requests that this engine has started.
     std::set<std::string> stored_;    ///< Executions whose results `on_end` has written.
     std::set<std::string> reported_;  ///< Broken files.
     bool is_stopped_ = false;         ///< By `autoexec stop`, not by a signal.
