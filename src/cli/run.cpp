@@ -37,6 +37,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// How often commands that wait are looked for in the queue.
+constexpr milliseconds cancel_interval{1000};
+
 constexpr char run_examples[] = R"(
 Examples:
   autoexec run "make test"                                # in the current folder
@@ -123,7 +126,9 @@ private:
         while (pending_ > 0) {
             error_code ignored;
             asio::steady_timer& done = done_;
+            done.expires_after(cancel_interval);
             co_await done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            if (waiting_) waiting_->cancel_ended();
         }
         const auto took = std::chrono::steady_clock::now() - begin;
         sum_up(std::chrono::duration_cast<milliseconds>(took));
@@ -218,7 +223,7 @@ private:
     NewWorktrees new_worktrees_;
     std::shared_ptr<ForegroundQueue> waiting_;  ///< Null: commands that wait are in memory alone.
     std::list<asio::cancellation_signal> cancels_;
-    asio::steady_timer done_{session_.context(), asio::steady_timer::time_point::max()};
+    asio::steady_timer done_{session_.context()};
 
     ModelPrices prices_;
     protocol::Spending spent_;

@@ -30,9 +30,17 @@ TEST_CASE("a paused command of the foreground waits visibly until it is resumed"
     CHECK(lines[1].at("agent").is_null());
     CHECK_FALSE(fs::exists(project.root() / "done"));
 
+    bool resumes = true;
+    SUBCASE("resumed") {}
+    SUBCASE("cancelled by another process")
+    {
+        resumes = false;
+        CHECK(project.run({"cancel", text_at(lines[0], "execution_id")}).code == 0);
+        CHECK(run.wait().code == 130);
+    }
     CHECK(project.run({"resume"}).out == "Starts are resumed\n");
-    CHECK(run.wait().code == 0);
-    CHECK(fs::exists(project.root() / "done"));
+    CHECK(run.wait().code == (resumes ? 0 : 130));
+    CHECK(fs::exists(project.root() / "done") == resumes);
     CHECK(project.run({"resume"}).out == "Starts were not paused\n");
     CHECK_FALSE(fs::exists(project.records() / "running/paused"));
 }

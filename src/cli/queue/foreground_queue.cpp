@@ -68,6 +68,13 @@ void ForegroundQueue::publish(const Event& event)
     if (folder_.leave_started(event.execution_id)) cancel_(event.execution_id);
 }
 
+void ForegroundQueue::cancel_ended()
+{
+    for (const auto& [id, state] : requests_)
+        if (state == State::waiting && folder_.state_of(id) == queue::RequestState::ended)
+            cancel_(id);
+}
+
 void ForegroundQueue::end(const ExecutionResult& result, const ModelPrices& prices)
 {
     const auto request = requests_.find(result.execution_id);

@@ -32,6 +32,9 @@ public:
 
     void publish(const Event& event) override;
 
+    /// Cancels executions that other processes have cancelled in the queue: they may wait for long.
+    void cancel_ended();
+
     /// An execution has ended. One that was not published leaves its result in the queue.
     void end(const ExecutionResult& result, const ModelPrices& prices);
 
