@@ -331,7 +331,10 @@ TEST_CASE("an answer belongs to the question that was shown")
     }
     dashboard.show(state);
     CHECK(shows(dashboard, "The question has ended."));
+    CHECK(subcommand_after(dashboard, "cy").empty());
+    CHECK_FALSE(shows(dashboard, "Queued"));
     CHECK(subcommand_after(dashboard, "\r").empty());
+    CHECK(shows(dashboard, "Queued"));
 }
 
 TEST_CASE("a manual step is marked as done, or as failed with a reason")

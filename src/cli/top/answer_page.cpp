@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view deny_option = "deny";
 constexpr std::string_view choice_keys = "Up/Down, Enter choose  PgUp/PgDn scroll  Esc later";
+constexpr std::string_view ended_text = "The question has ended. Enter or Esc: back";
 constexpr std::string_view text_keys = "Enter send  Esc back";
 
 }  // namespace
@@ -67,6 +68,10 @@ bool AnswerPage::is_of(const TopRow& row) const
 
 AnswerPage::Outcome AnswerPage::press(const KeyPress& key)
 {
+    if (has_ended_) {
+        const bool closes = key.key == Key::enter || key.key == Key::escape;
+        return closes ? Outcome::closed : Outcome::open;
+    }
     if (editor_) {
         if (key.key == Key::escape) editor_.reset();
         if (key.key == Key::enter)
@@ -114,8 +119,8 @@ Frame AnswerPage::draw(const Screen::Size& size)
     for (auto i = first; i < first + choice_rows; ++i)
         frame.lines.push_back({fmt::format("{} {}", i == selected_ ? '>' : ' ', choices_[i].label),
                                i == selected_ ? Style::selected : Style::plain});
-    if (!editor_) {
-        frame.lines.push_back({});
+    if (has_ended_ || !editor_) {
+        frame.lines.push_back({has_ended_ ? std::string(ended_text) : "", Style::attention});
         frame.lines.push_back({std::string(choice_keys), Style::faint});
         return frame;
     }

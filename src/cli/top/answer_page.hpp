@@ -21,6 +21,10 @@ public:
     /// Whether this is still what `row` asks.
     [[nodiscard]] bool is_of(const TopRow& row) const;
 
+    /// Accepts no answer from now on. It stays until Enter or Escape: what a person is typing must
+    /// not become commands.
+    void end() noexcept { has_ended_ = true; }
+
     enum class Outcome { open, closed, answered };
     Outcome press(const KeyPress& key);
     /// The words of the subcommand that answers, once the outcome is `answered`.
@@ -46,6 +50,7 @@ private:
     LogText text_;
     std::vector<Choice> choices_;
     std::size_t selected_ = 0;
+    bool has_ended_ = false;
     std::optional<LineEditor> editor_;  ///< For the text of the selected one.
 };
 

@@ -41,9 +41,8 @@ void Dashboard::show(const ProjectState& state)
     selected_ = std::min(selected_, rows_.empty() ? 0 : rows_.size() - 1);
     if (opened_) update_opened();
     if (!answer_) return;
-    if (std::ranges::any_of(rows_, [&](const TopRow& row) { return answer_->is_of(row); })) return;
-    answer_.reset();
-    message_ = "The question has ended.";
+    if (std::ranges::none_of(rows_, [&](const TopRow& row) { return answer_->is_of(row); }))
+        answer_->end();
 }
 
 // What is gone stays as it was last.
