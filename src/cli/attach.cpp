@@ -6,7 +6,6 @@
 #include "cli/session/result_printer.hpp"
 #include "cli/subcommand.hpp"
 #include "queue/engine_lock.hpp"
-#include "records/pauses.hpp"
 
 #include <algorithm>
 
@@ -89,7 +88,7 @@ public:
 private:
     void show_changes()
     {
-        show_pauses();
+        project_.report_pauses();
         bool needs_engine = false;
         for (const auto& [key, entry] : project_.executions()) {
             if (!is_in_flight(&entry) || (!only_.empty() && entry.execution_id != only_)) continue;
@@ -103,14 +102,6 @@ private:
             if (!only_.empty()) copy_output(entry);
         }
         if (needs_engine) report_missing_engine();
-    }
-
-    void show_pauses()
-    {
-        if (pauses_ == project_.pauses()) return;
-        pauses_ = project_.pauses();
-        for (const auto& pause : pauses_) print_message("Paused: {}\n", pause.reason);
-        if (pauses_.empty()) print_message("Starts are resumed\n");
     }
 
     // An attempt of which the output ends here has ended.
@@ -187,7 +178,6 @@ private:
     ResultPrinter results_;
     Screen screen_;
     std::map<std::string, std::string> shown_;  ///< Executions that have not ended; what was shown.
-    std::vector<PauseEntry> pauses_;
     std::string attempt_id_;
     std::optional<AttemptOutput> output_;
     bool engine_reported_ = false;

@@ -46,6 +46,7 @@ public:
             const auto time = time_left();
             if (time <= milliseconds::zero()) return report_timeout(left);
             ensure_engine(is_first);
+            project_.report_pauses();
             project_.wait(std::min(time, max_wait_interval));
         }
     }

@@ -82,6 +82,9 @@ TEST_CASE("the engine of the queue starts other commands than those of a paused 
     const auto second = project.run({"run", "--detach", "--agent", "tester", "x"});
     REQUIRE_MESSAGE(second.code == 0, second.err);
     CHECK(project.run({"wait", lines_of(second.out).at(0)}).code == 0);
+    const auto wait = project.run({"wait", "--all", "--timeout", "50ms"});
+    CHECK(wait.code == 124);
+    CHECK(contains(wait.err, "Paused: starts of agent coder are paused"));
     const auto status = project.run({"status"});
     CHECK(contains(status.out, "queued"));
     CHECK(contains(status.err, "Starts of agent coder are paused since"));

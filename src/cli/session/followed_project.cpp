@@ -92,6 +92,14 @@ void FollowedProject::apply(ProjectChanges changes)
     problem_ = std::move(changed.executions_problem);
 }
 
+void FollowedProject::report_pauses()
+{
+    if (pauses_ == reported_pauses_) return;
+    reported_pauses_ = pauses_;
+    for (const auto& pause : pauses_) print_message("Paused: {}\n", pause.reason);
+    if (pauses_.empty()) print_message("Starts are resumed\n");
+}
+
 const ExecutionEntry* FollowedProject::find(std::string_view execution_id) const
 {
     const auto found = by_id_.find(execution_id);

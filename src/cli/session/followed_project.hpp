@@ -37,7 +37,8 @@ public:
     }
     /// Those of which an executor lives.
     [[nodiscard]] const std::map<std::string, RunEntry>& runs() const noexcept { return runs_; }
-    [[nodiscard]] const std::vector<PauseEntry>& pauses() const noexcept { return pauses_; }
+    /// Prints which starts are paused, if that has changed since the last call.
+    void report_pauses();
 
     /// The entry of an execution; null: it is not in flight, nor interrupted.
     [[nodiscard]] const ExecutionEntry* find(std::string_view execution_id) const;
@@ -57,6 +58,7 @@ private:
     std::map<std::string_view, const ExecutionEntry*> by_id_;  ///< Of an execution.
     std::map<std::string, RunEntry> runs_;
     std::vector<PauseEntry> pauses_;
+    std::vector<PauseEntry> reported_pauses_;
     std::string problem_;
 };
 
