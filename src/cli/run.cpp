@@ -85,9 +85,10 @@ public:
           prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
-        if (ForegroundQueue::can_hold(o.session)) {
+        // What a program of an attempt runs ends with that attempt.
+        if (ForegroundQueue::can_hold(o.session) && session_.options().parent_attempt.empty()) {
             waiting_ = std::make_shared<ForegroundQueue>(
-                session_.root(), o.session, session_.options().durability,
+                session_.root(), o.session,
                 [this](const std::string& id) { session_.executor().cancel(id); });
             session_.executor().subscribe(waiting_);
         }

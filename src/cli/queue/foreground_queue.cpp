@@ -10,12 +10,10 @@
 namespace autoexec::cli {
 
 ForegroundQueue::ForegroundQueue(std::filesystem::path project_root, const SessionFlags& flags,
-                                 Durability durability,
                                  std::function<void(const std::string& id)> cancel)
     : folder_(project_root),
       project_root_(std::move(project_root)),
       flags_(flags),
-      durability_(durability),
       cancel_(std::move(cancel))
 {}
 
@@ -41,7 +39,7 @@ void ForegroundQueue::submit(const CommandRequest& request)
     if (!owner_) return report(ec);
     auto queued = queued_request(request, flags_);
     queued.owner = owner_->id();
-    ec = folder_.submit(queued, durability_);
+    ec = folder_.submit(queued, Durability::process);  // its id is not printed before it starts
     if (ec) return report(ec);
     requests_.emplace(request.execution_id, State::waiting);
 }

@@ -2,7 +2,6 @@
 
 #include "autoexec/command_hooks.hpp"
 #include "autoexec/event_sink.hpp"
-#include "autoexec/file.hpp"
 #include "cli/cli.hpp"
 #include "queue/owner_lock.hpp"
 #include "queue/queue_folder.hpp"
@@ -22,7 +21,7 @@ class ForegroundQueue final : public EventSink {
 public:
     /// `cancel` ends an execution that has started. `flags` must outlive this.
     ForegroundQueue(std::filesystem::path project_root, const SessionFlags& flags,
-                    Durability durability, std::function<void(const std::string& id)> cancel);
+                    std::function<void(const std::string& id)> cancel);
 
     /// False: an engine would run commands with these flags in another way.
     [[nodiscard]] static bool can_hold(const SessionFlags& flags);
@@ -48,7 +47,6 @@ private:
     queue::QueueFolder folder_;
     std::filesystem::path project_root_;
     const SessionFlags& flags_;
-    Durability durability_;
     std::function<void(const std::string&)> cancel_;
     std::optional<queue::OwnerLock> owner_;  ///< Once a command waits.
     bool has_failed_ = false;
