@@ -98,6 +98,7 @@ std::string end_of(const std::string& subcommand, const process::ProgramOutput& 
 {
     if (!ended.exit.error.empty()) return ended.exit.error;
     auto line = last_line(ended.ok() || ended.errors.empty() ? ended.output : ended.errors);
+    if (ended.ok() && subcommand == "rerun") return fmt::format("Queued as {}.", short_id(line));
     if (!line.empty()) return line;
     if (!ended.ok()) return fmt::format("autoexec {} has failed.", subcommand);
     return subcommand == "answer" ? "The answer was sent." : "The cancellation was requested.";
@@ -323,7 +324,7 @@ int top(const CommonOptions& options)
 }
 
 constexpr char top_examples[] = R"(
-Keys: Enter shows details, c cancels, a answers, / searches, q quits, ? lists all.
+Keys: Enter shows details, c cancels, a answers, r runs again, / searches, q quits, ? lists all.
 )";
 
 void define_top(CLI::App& app, CommonOptions& o)

@@ -269,6 +269,21 @@ TEST_CASE("a command is cancelled only after y")
     CHECK(subcommand_after(dashboard, "y") == "cancel --no-wait " + id_of(4));
 }
 
+TEST_CASE("a command that has ended runs again only after y")
+{
+    auto state = some_of_all();
+    state.pauses.push_back({PauseEntry::Scope::all, "", "all starts are paused", {}, ""});
+    auto dashboard = dashboard_of(state);
+    CHECK(shows(dashboard, "all starts are paused"));
+    press(dashboard, "r");
+    CHECK(shows(dashboard, "Only a command that has ended"));
+    CHECK(subcommand_after(dashboard, "Grn").empty());
+    press(dashboard, "r");
+    CHECK(shows(dashboard, "Run again 00000006? y/n"));
+    CHECK(subcommand_after(dashboard, "y") == "rerun --detach " + id_of(6));
+    CHECK(subcommand_after(dashboard, "\rRy") == "rerun --detach --continue " + id_of(6));
+}
+
 TEST_CASE("permission is given only by choosing it")
 {
     auto dashboard = dashboard_of(some_of_all());

@@ -193,6 +193,20 @@ TEST_CASE("permission is given from the list, and counts for the question that i
     CHECK(top.end(usual_modes()) == 0);
 }
 
+TEST_CASE("a command that has ended runs again")
+{
+    Project project;
+    submit(project, "echo >> ran");
+    TopProgram top(project);
+    top.wait_for("1 ended");
+    top.type("ry");
+    top.wait_for("2 ended");
+    top.type("q");
+    CHECK(top.end(usual_modes()) == 0);
+    CHECK(lines_of(read_file(project.root() / "ran")).size() == 2);
+    CHECK(eventually([&] { return project.processes().empty(); }));
+}
+
 TEST_CASE("the output of a command is followed, and none of it reaches the terminal as it is")
 {
     Project project;
@@ -317,7 +331,7 @@ TEST_CASE("without a terminal that can move its cursor, the error names what can
     const auto ended = project.run({"top"});
     CHECK(ended.code == 2);
     CHECK(contains(ended.err, "must be a terminal"));
-    CHECK(contains(ended.err, "autoexec status"));
+    CHECK(contains(ended.err, "autoexec status and autoexec attach"));
     CHECK(ended.out.empty());
     for (const auto* const term : {"dumb", ""}) {
         project.set("TERM", term);

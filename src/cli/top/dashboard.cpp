@@ -158,6 +158,23 @@ void Dashboard::ask_to_cancel()
     confirmation_ = std::move(confirmation);
 }
 
+void Dashboard::ask_to_run_again(bool in_its_session)
+{
+    const auto* const row = current();
+    if (row == nullptr || !row->can_run_again) {
+        message_ = "Only a command that has ended can run again.";
+        return;
+    }
+    Confirmation confirmation;
+    confirmation.sentence =
+        fmt::format("{} {}? y/n  ({})", in_its_session ? "Continue" : "Run again",
+                    short_id(row->id), row->command);
+    confirmation.words = {"rerun", "--detach"};
+    if (in_its_session) confirmation.words.emplace_back("--continue");
+    confirmation.words.push_back(row->id);
+    confirmation_ = std::move(confirmation);
+}
+
 void Dashboard::answer()
 {
     const auto* const row = current();
@@ -220,6 +237,7 @@ TopRequest Dashboard::press_command(const KeyPress& key)
     if (key.key == Key::page_up) move(-static_cast<long>(page_));
     if (key.is("c")) ask_to_cancel();
     if (key.is("a")) answer();
+    if (key.is("r") || key.is("R")) ask_to_run_again(key.is("R"));
     if (key.is("/")) search_.emplace();
     if (key.is("n")) find(true);
     if (key.is("N")) find(false);

@@ -67,6 +67,7 @@ private:
     void find(bool forward);
     void find_row(bool forward);
     void ask_to_cancel();
+    void ask_to_run_again(bool in_its_session);
     void answer();
     [[nodiscard]] const TopRow* current() const noexcept;
 

@@ -13,9 +13,9 @@ namespace autoexec::cli {
 namespace {
 
 constexpr std::string_view list_keys =
-    "Enter details  c cancel  a answer  / search  ? help  q quit";
+    "Enter details  c cancel  a answer  r run again  / search  ? help  q quit";
 constexpr std::string_view details_keys =
-    "Esc back  c cancel  a answer  f follow  / search  n N next  Tab output only";
+    "Esc back  c cancel  a answer  r run again  f follow  / n N search  Tab output";
 constexpr std::size_t bottom_rows = 2;  // a message, and the keys
 constexpr std::size_t top_rows = 2;
 constexpr std::size_t max_attempts = 3;
@@ -27,6 +27,7 @@ constexpr auto help_lines = std::to_array<std::string_view>({
     "Esc q            back; in the list, q quits",
     "c                cancel (asks first)",
     "a                answer a question, or end a manual step",
+    "r R              run an ended command again; R in the session of its agent",
     "/                search, also the output       n N        next, previous",
     "",
     "In the details:",

@@ -74,11 +74,14 @@ FullScreen::FullScreen() : colours_(wants_colours())
 {
     if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1)
         fail(exit_usage,
-             "standard input and output must be a terminal; autoexec status needs none");
+             "standard input and output must be a terminal; autoexec status and autoexec attach "
+             "need "
+             "none");
     const char* const term = std::getenv("TERM");
     if (term == nullptr || *term == '\0' || std::string_view(term) == "dumb")
         fail(exit_usage,
-             "this terminal cannot move its cursor (TERM={}); autoexec status works on it",
+             "this terminal cannot move its cursor (TERM={}); autoexec status and autoexec attach "
+             "work on it",
              term == nullptr ? "" : term);
     if (::tcgetattr(STDIN_FILENO, &usual_modes) != 0)
         fail(exit_internal, "cannot read the modes of the terminal: {}", std::strerror(errno));

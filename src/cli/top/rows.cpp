@@ -71,7 +71,8 @@ TopRow row_of(const ExecutionEntry& entry)
     row.exit = "not ended";
     row.claimed = claim_text(entry.reported);
     row.verified = "not yet";
-    row.can_be_cancelled = entry.state != ExecutionState::interrupted;
+    row.can_run_again = entry.state == ExecutionState::interrupted;
+    row.can_be_cancelled = !row.can_run_again;
     return row;
 }
 
@@ -249,8 +250,10 @@ std::string line_of(const TopRow& row, std::size_t columns,
 std::string engine_line(const ProjectState& project)
 {
     std::vector<std::string> parts;
-    for (const auto& problem : {project.executions_problem, project.held_agents_problem})
+    for (const auto& problem :
+         {project.executions_problem, project.held_agents_problem, project.pauses_problem})
         if (!problem.empty()) parts.push_back(problem);
+    for (const auto& pause : project.pauses) parts.push_back(pause.reason);
     for (const auto& agent : project.held_agents) parts.push_back("held back: " + agent.reason);
     if (project.queue_engine) parts.push_back(queue_engine_text(*project.queue_engine));
     if (!project.agent_processes.empty())

@@ -59,7 +59,8 @@ std::vector<TopRow> rows_of(const ProjectState& project);
 std::string line_of(const TopRow& row, std::size_t columns,
                     std::chrono::system_clock::time_point now);
 
-/// A line about the engine of the queue, agents that are held back, and what cannot be read.
+/// A line about paused starts, agents that are held back, the engine of the queue, and what cannot
+/// be read.
 std::string engine_line(const ProjectState& project);
 
 /// How a program ended; empty: not known.
