@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ ExecutionEntry execution(int number, ExecutionState state, std::string command =
     entry.execution_id = id_of(number);
     entry.state = state;
     entry.command = std::move(command);
-    entry.worktree = "/srv/tree";
+    entry.worktree = std::filesystem::current_path() / "tree";
     if (state == ExecutionState::queued) {
         entry.submitted_at = start;
         return entry;
@@ -66,7 +67,7 @@ EndedExecutionEntry ended(int number, ExecutionStatus status)
     entry.attempt = 2;
     entry.status = status;
     entry.command = "build";
-    entry.worktree = "/srv/tree";
+    entry.worktree = std::filesystem::current_path() / "tree";
     entry.started_at = start;
     entry.ended_at = start + 5s;
     entry.exit_code = 0;
@@ -145,19 +146,20 @@ TEST_CASE("what needs a person is first, then what fails, runs, waits and has en
         "project  1 needs you  2 failing  1 running  1 queued  1 ended",
         "",
         "Needs you (1)",
-        "> input       00000002   1m05s     /srv/tree     Run the tests",
+        "> input       00000002   1m05s     tree          Run the tests",
         "Failing (2)",
-        "  interrupted 00000003   1m05s     /srv/tree     lost",
-        "  failed      00000005    5.0s #2  /srv/tree     build  The report is missing.",
+        "  interrupted 00000003   1m05s     tree          lost",
+        "  failed      00000005    5.0s #2  tree          build  The report is missing.",
         "Running (1)",
-        "  running     00000001   1m05s     /srv/tree     compile",
+        "  running     00000001   1m05s     tree          compile",
         "Queued (1)",
-        "  queued      00000004   1m05s     /srv/tree     later",
+        "  queued      00000004   1m05s     tree          later",
         "Ended (1)",
-        "  completed   00000006    5.0s #2  /srv/tree     build",
+        "  completed   00000006    5.0s #2  tree          build",
     };
     REQUIRE(lines.size() == 24);
-    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(lines[i].starts_with(expected[i]));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        CHECK(lines[i].substr(0, expected[i].size()) == expected[i]);
 }
 
 TEST_CASE("a narrow terminal shows the state, the id and the command")
@@ -391,9 +393,9 @@ TEST_CASE("the details have the three truths, the attempts and the output")
     for (const auto* const part :
          {"completed 00000006 #2 5.0s", "Command   build", "Exit      exit code 0",
           "Claimed   completed", "Verified  partial of the expected artifacts; missing: report.md",
-          "#1        failed 1.0s exit code 1", "#2        completed", "Worktree  /srv/tree",
+          "#1        failed 1.0s exit code 1", "#2        completed", "Worktree  tree",
           "Output of attempt 2 of 2, followed", "two"})
-        CHECK_MESSAGE(shows(dashboard, part), part);
+        CHECK_MESSAGE(shows(dashboard, part), std::string(part));
     press(dashboard, "\x1b[D");
     CHECK(dashboard.shown_attempt() == id_of(900));
     press(dashboard, "\x1b[D\x1b[C");

@@ -51,9 +51,10 @@ FullScreenView full_screen(const std::string& sent)
             *line += sent[i];
             continue;
         }
-        REQUIRE(sent.substr(i + 1, 1) == "[");
+        if (i + 1 == sent.size()) break;  // the rest has not arrived
+        if (sent[i + 1] != '[') FAIL("not a known sequence: " << sent.substr(i + 1, 5));
         const auto end = sent.find_first_not_of("0123456789;?", i + 2);
-        if (end == sent.npos) break;  // the rest has not arrived
+        if (end == sent.npos) break;
         const auto sequence = sent.substr(i + 2, end - i - 1);
         i = end;
         if (sequence.ends_with('H')) {
@@ -72,7 +73,7 @@ FullScreenView full_screen(const std::string& sent)
         } else {
             const bool is_known = sequence.ends_with('m') || sequence.starts_with("?7") ||
                                   sequence.starts_with("?2004");
-            CHECK_MESSAGE(is_known, sequence);
+            if (!is_known) FAIL("not a known sequence: " << sequence);
         }
     }
     for (auto& shown_line : view.lines) shown_line.erase(shown_line.find_last_not_of(' ') + 1);
