@@ -269,7 +269,7 @@ std::optional<ClaimState> ClaimReader::open(const ClaimPlace& place, const std::
     error_code ec;
     auto fd = files::open_beneath(place.base, path, O_RDONLY, files::Links::none, ec);
     if (fd) {
-        seen_.emplace(Seen{attempt_id, {}, std::move(fd)});
+        seen_ = std::make_unique<Seen>(Seen{attempt_id, {}, std::move(fd)});
         return std::nullopt;
     }
     // A claim that cannot be opened (for lack of descriptors, say) must not count as missing.

@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -131,7 +132,7 @@ private:
     void keep_as_link(const ClaimPlace& place);
 
     FolderId worktree_;
-    std::optional<Seen> seen_;
+    std::unique_ptr<Seen> seen_;  ///< Until an agent has claimed it, null: thousands wait.
 };
 
 /// The agent's claim, held until destruction.

@@ -116,6 +116,23 @@ private:
     std::map<std::string, FileStamp> complete_;  ///< The files that have all patterns.
 };
 
+/// Whose files count in the worktrees of each owner.
+class KnownOwners {
+public:
+    /// `allowed`: always the same.
+    const files::Owners& of(unsigned worktree_owner, const files::Owners& allowed)
+    {
+        const std::lock_guard lock(mutex_);
+        const auto [found, is_new] = owners_.try_emplace(worktree_owner, allowed);
+        if (is_new) found->second.push_back(worktree_owner);
+        return found->second;
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<unsigned, files::Owners> owners_;
+};
+
 /// State shared by the mailboxes of one handoff, which may outlive it.
 struct Context {
     explicit Context(FileHandoffOptions o)
@@ -126,6 +143,7 @@ struct Context {
     std::optional<fs::path> common_dir;  ///< Common directory of the project's repository.
     mutable Excludes excludes;
     mutable SharedGitDirs git_dirs;
+    mutable KnownOwners owners;
 };
 
 /// As large as the interface that it implements, with what is common to several of its functions.
@@ -136,12 +154,11 @@ public:
           options_(context_->options),
           path_(path.string()),
           worktree_(std::move(worktree)),
-          offers_(git_),
-          owners_(options_.allowed_owners)
+          offers_(git_)
     {
         const auto st = stat_of(worktree_.get());
         identity_ = folder_id(st);
-        owners_.push_back(st.st_uid);
+        owners_ = &context_->owners.of(st.st_uid, options_.allowed_owners);
     }
 
     ~FileMailbox() override { unlock(); }
@@ -168,7 +185,7 @@ public:
     [[nodiscard]] std::optional<GitTree> git_tree() const override
     {
         if (!git_) return std::nullopt;
-        return GitTree{*git_dir(), common_dir(), tree_top_};
+        return other_tree_ ? *other_tree_ : GitTree{*git_dir(), common_dir(), path_};
     }
 
     std::optional<std::string> live_claim() override
@@ -219,7 +236,7 @@ public:
                 files::create_file(worktree_.get(), name, *text, options_.file_mode))
                 if (const auto ec = put(name, *text, durability)) return ec;
         published_here_ = true;
-        digest_ = text::sha256_hex(files.command);
+        digest_ = text::sha256(files.command);
         if (const auto ec = offer(files.attempt_id, durability)) return ec;
         if (const auto ec = put(control_files::command, files.command, durability)) return ec;
         stamp_ = stamp_of_command();
@@ -246,13 +263,13 @@ public:
     {
         const auto file = read_command();
         if (file.state != FoundFile::State::present) return false;
-        const auto digest = text::sha256_hex(file.text);
+        const auto digest = text::sha256(file.text);
         std::string problem;
         const auto command = protocol::parse_command(file.text, problem);
         if (!command || command->attempt_id != attempt_id) return false;
         // An executor of version 1.1 publishes no offers.
         const auto offered = offers_.digest_of(attempt_id);
-        if (offered && *offered != digest) return false;
+        if (offered && *offered != text::hex(digest)) return false;
         digest_ = digest;
         return !offer(attempt_id, Durability::none);
     }
@@ -260,11 +277,11 @@ public:
     bool command_replaced() override
     {
         const auto stamp = stamp_of_command();
-        if (digest_.empty() || !stamp || stamp == stamp_) return false;
+        if (!digest_ || !stamp || stamp == stamp_) return false;
         const auto file = read_command();
         if (file.state == FoundFile::State::unreadable || file.state == FoundFile::State::absent)
             return false;
-        if (file.state != FoundFile::State::present || text::sha256_hex(file.text) != digest_)
+        if (file.state != FoundFile::State::present || text::sha256(file.text) != *digest_)
             return true;
         stamp_ = stamp;
         return false;
@@ -355,7 +372,7 @@ private:
     }
     [[nodiscard]] fs::path common_dir() const
     {
-        return other_common_dir_.empty() ? git_.base->path() : fs::path(other_common_dir_);
+        return other_tree_ ? other_tree_->common_dir : git_.base->path();
     }
 
     error_code begin_offers(const std::optional<OwnFolder>& own)
@@ -417,25 +434,26 @@ private:
     error_code offer(const std::string& attempt_id, Durability durability)
     {
         if (attempt_id.empty()) return {};
-        if (holder_) holder_->offer(attempt_id, digest_);
-        return offers_.put(attempt_id, digest_, durability);
+        const auto digest = text::hex(*digest_);
+        if (holder_) holder_->offer(attempt_id, digest);
+        return offers_.put(attempt_id, digest, durability);
     }
 
     error_code withdraw_offers()
     {
-        digest_.clear();
+        digest_.reset();
         if (claims_) claims_->forget(claim_place());
         if (holder_) holder_->withdraw_all();
         return offers_.remove_all();
     }
 
-    std::vector<FoundFile> statuses() { return find_statuses(worktree_.get(), options_, owners_); }
+    std::vector<FoundFile> statuses() { return find_statuses(worktree_.get(), options_, *owners_); }
 
     FoundFile read_command() { return read_control(control_files::command); }
 
     FoundFile read_control(const std::string& name)
     {
-        return files::read_regular(worktree_.get(), name, protocol::command_file_limit, owners_);
+        return files::read_regular(worktree_.get(), name, protocol::command_file_limit, *owners_);
     }
 
     std::optional<FileStamp> stamp_of_command()
@@ -473,6 +491,7 @@ private:
     error_code find_git_place(const std::optional<GitTree>& tree)
     {
         git_ = {};
+        other_tree_.reset();
         if (!tree) return {};
         const auto own = tree->git_dir.string();
         const auto shared = tree->common_dir.string() + '/';
@@ -480,9 +499,9 @@ private:
         error_code ec;
         git_.base = context_->git_dirs.open(is_below ? tree->common_dir : tree->git_dir, ec);
         git_.below = is_below ? own.substr(shared.size()) : ".";
-        tree_top_ = tree->top.string();
-        const bool has_other = !is_below && tree->common_dir != tree->git_dir;
-        other_common_dir_ = has_other ? tree->common_dir.string() : std::string();
+        const bool is_usual =
+            tree->top.native() == path_ && (is_below || tree->common_dir == tree->git_dir);
+        if (!is_usual) other_tree_ = std::make_unique<const GitTree>(*tree);
         return files::is_resource_shortage(ec) ? ec : error_code();
     }
 
@@ -574,13 +593,13 @@ private:
     OfferFolder offers_;
     std::unique_ptr<Offers::Holder> holder_;
     UniqueFd lock_file_;
-    std::string digest_;                 // of the published command
-    std::optional<FileStamp> stamp_;     // of the file when last read
-    std::optional<ClaimReader> claims_;  // set when locked
-    UniqueFd claims_folder_;             // until the wait begins
-    files::Owners owners_;
-    std::string tree_top_;             // as of the lock
-    std::string other_common_dir_;     // if `git_` is not in it
+    std::optional<text::Sha256> digest_;  // of the published command
+    std::optional<FileStamp> stamp_;      // of the file when last read
+    std::optional<ClaimReader> claims_;   // set when locked
+    UniqueFd claims_folder_;              // until the wait begins
+    const files::Owners* owners_ = nullptr;
+    // As of the lock. Null: its top is this folder, and the repository is that of `git_`.
+    std::unique_ptr<const GitTree> other_tree_;
     std::string withdrawn_;            // a temporary file: another executor's command file
     std::unique_ptr<AtLock> at_lock_;  // until files are published or removed here
     bool locked_ = false;

@@ -81,12 +81,23 @@ std::string hex(std::string_view bytes)
     return out;
 }
 
-std::string sha256_hex(std::string_view bytes)
+Sha256 sha256(std::string_view bytes)
 {
-    std::array<char, SHA256_DIGEST_LENGTH> digest{};
+    Sha256 digest{};
+    static_assert(digest.size() == SHA256_DIGEST_LENGTH);
     SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
            reinterpret_cast<unsigned char*>(digest.data()));
-    return hex({digest.data(), digest.size()});
+    return digest;
+}
+
+std::string hex(const Sha256& digest)
+{
+    return hex(std::string_view(digest.data(), digest.size()));
+}
+
+std::string sha256_hex(std::string_view bytes)
+{
+    return hex(sha256(bytes));
 }
 
 std::string new_uuid()

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -98,7 +99,10 @@ std::string hex(std::string_view bytes);
 /// The same into a buffer. Returns its end.
 char* write_hex(char* out, std::string_view bytes) noexcept;
 
-/// SHA-256 as 64 lower-case hexadecimal digits.
+using Sha256 = std::array<char, 32>;
+Sha256 sha256(std::string_view bytes);
+/// Its 64 digits.
+std::string hex(const Sha256& digest);
 std::string sha256_hex(std::string_view bytes);
 
 /// 36 characters, version 7: sortable by time.
