@@ -253,7 +253,7 @@ void BackgroundAgent::Impl::add(const fs::path& given, bool keep)
 // One name for each worktree: the one that an executor uses in notifications.
 fs::path BackgroundAgent::Impl::absolute(const fs::path& tree) const
 {
-    auto path = files::normal_path(tree.is_absolute() ? tree : options.project_root / tree);
+    fs::path path = files::normal_path(tree.is_absolute() ? tree : options.project_root / tree);
     return path.has_filename() ? path : path.parent_path();
 }
 

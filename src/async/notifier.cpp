@@ -46,7 +46,7 @@ private:
     {
         const auto watcher = std::make_shared<Watcher>(Watcher{std::move(changed), is_agent});
         const std::lock_guard lock(mutex_);
-        const auto where = watchers_.emplace(files::normal_path(worktree).string(), watcher);
+        const auto where = watchers_.emplace(files::normal_path(worktree), watcher);
         return {watcher.get(), [self = shared_from_this(), where](void*) {
                     const std::lock_guard guard(self->mutex_);
                     self->watchers_.erase(where);
@@ -59,7 +59,7 @@ private:
         std::vector<std::shared_ptr<Watcher>> called;
         {
             const std::lock_guard lock(mutex_);
-            const auto [first, last] = watchers_.equal_range(files::normal_path(worktree).string());
+            const auto [first, last] = watchers_.equal_range(files::normal_path(worktree));
             for (auto it = first; it != last; ++it)
                 if (agents_too || !it->second->is_agent) called.push_back(it->second);
         }

@@ -696,7 +696,7 @@ std::string ExecutorCore::tree_key_of(const fs::path& worktree)
 
 fs::path ExecutorCore::absolute(const fs::path& path) const
 {
-    auto normal = files::normal_path(path.is_absolute() ? path : options.project_root / path);
+    fs::path normal = files::normal_path(path.is_absolute() ? path : options.project_root / path);
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
 }
 

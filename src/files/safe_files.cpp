@@ -379,7 +379,7 @@ UniqueFd make_folders(const std::filesystem::path& path, error_code& ec)
     return make_folders(base.get(), rest == "." ? std::filesystem::path{} : rest, ec);
 }
 
-std::filesystem::path normal_path(const std::filesystem::path& path)
+std::string normal_path(const std::filesystem::path& path)
 {
     std::string_view rest = path.native();
     bool is_normal = rest.starts_with('/');
@@ -389,7 +389,7 @@ std::filesystem::path normal_path(const std::filesystem::path& path)
         is_normal = part != "." && part != ".." && (!part.empty() || rest.empty());
         rest.remove_prefix(part.size());
     }
-    return is_normal ? path : path.lexically_normal();
+    return is_normal ? path.native() : path.lexically_normal().native();
 }
 
 UniqueFd open_without_links(const std::filesystem::path& path, int flags, error_code& ec)

@@ -114,7 +114,7 @@ UniqueFd open_without_links(const std::filesystem::path& path, int flags, error_
 UniqueFd open_folder_without_links(const std::filesystem::path& path, error_code& ec);
 
 /// `path.lexically_normal()`, at a fraction of its cost for a path that is normal.
-std::filesystem::path normal_path(const std::filesystem::path& path);
+std::string normal_path(const std::filesystem::path& path);
 
 /// Reads to the end, but at most one byte more than `limit`.
 error_code read_all(int fd, std::string& text, std::size_t limit);

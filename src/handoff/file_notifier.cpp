@@ -41,7 +41,9 @@ constexpr std::size_t bytes_of_a_read = 64 * 1024;
 // Worktrees whose subscribers are called in one turn of the event loop.
 constexpr std::size_t slice = 256;
 
-enum class FolderKind { root, cursor, claims, other };
+// Of a tree: its root or, if it is no worktree, the folder itself; and what is in a worktree.
+enum class FolderKind { root, cursor, claims };
+constexpr int not_watched = -1;
 
 // File systems where another host can change files without an event here.
 bool is_shared_between_hosts(const std::string& folder)
@@ -96,32 +98,59 @@ public:
     Subscription watch(const fs::path& worktree, std::function<void()> changed) override;
     Subscription watch_commands(const fs::path& worktree, std::function<void()> changed) override;
     Subscription watch_folder(const fs::path& folder, std::function<void()> changed) override;
-    void notify(const fs::path& worktree) override { local_->notify(worktree); }
-    void notify_report(const fs::path& worktree) override { local_->notify_report(worktree); }
+    void notify(const fs::path& worktree) override { call(key_of(worktree), Concerned::all); }
+    void notify_report(const fs::path& worktree) override
+    {
+        call(key_of(worktree), Concerned::executors);
+    }
     [[nodiscard]] Coverage coverage(const fs::path& worktree) const override;
     [[nodiscard]] std::string problem(const fs::path& worktree) const override;
 
 private:
-    enum class Subscriber { executor, agent, of_folder };
+    enum class Role { executor, agent, of_folder };
     /// Who must be called after an event.
     enum class Concerned { none, executors, all };
+    struct Subscriber;
     struct Tree {
-        std::size_t subscriptions = 0;
-        std::size_t executors = 0;  ///< Those of them that need claims and `.cursor`, too.
-        std::vector<int> folders;   ///< Watch descriptors.
-        int error = 0;              ///< Why it is not covered; 0: it is.
-        int claims_error = 0;       ///< The same, for executors alone.
+        std::vector<Subscriber*> subscribers;
+        std::array<int, 3> watches{not_watched, not_watched, not_watched};  ///< By `FolderKind`.
+        int error = 0;         ///< Why it is not covered; 0: it is, or is not meant to be.
+        int claims_error = 0;  ///< The same, for executors alone.
         bool is_worktree = true;
         bool knows_cursor = false;  ///< `.cursor` is watched, or there was none.
 
-        [[nodiscard]] int problem() const noexcept
+        [[nodiscard]] int& watch(FolderKind kind) { return watches.at(std::size_t(kind)); }
+        [[nodiscard]] bool is_watched() const { return watches.front() != not_watched; }
+        /// They need claims and `.cursor`, too.
+        [[nodiscard]] bool has_executors() const
         {
-            return error == 0 && executors > 0 ? claims_error : error;
+            return std::any_of(subscribers.begin(), subscribers.end(),
+                               [](const Subscriber* one) { return one->role == Role::executor; });
+        }
+        [[nodiscard]] int problem() const
+        {
+            return error == 0 && has_executors() ? claims_error : error;
         }
     };
+    using Trees = std::map<std::string, Tree>;
+    using Entry = Trees::value_type;
+    /// What a subscription owns.
+    struct Subscriber : std::enable_shared_from_this<Subscriber> {
+        Subscriber(std::shared_ptr<FileNotifier> n, std::function<void()> f, Role r)
+            : notifier(std::move(n)), changed(std::move(f)), role(r)
+        {}
+        ~Subscriber() { notifier->leave(*this); }
+        Subscriber(const Subscriber&) = delete;
+        Subscriber& operator=(const Subscriber&) = delete;
+
+        std::shared_ptr<FileNotifier> notifier;
+        std::function<void()> changed;
+        Entry* tree = nullptr;
+        Role role;
+    };
     struct Folder {
-        FolderKind kind = FolderKind::root;
-        std::set<std::string> trees;  ///< Usually one; the folders of a repository share a git dir.
+        Entry* tree;
+        FolderKind kind;
     };
     using TreeSearch = decltype(&git_files::find_tree_in);
     /// What is to be watched for a subscription.
@@ -136,18 +165,19 @@ private:
         alignas(inotify_event) std::array<char, bytes_of_a_read> buffer{};
     };
 
-    static std::string key_of(const fs::path& tree) { return files::normal_path(tree).string(); }
-    Subscription subscribe(const fs::path& path, Subscription inner, Subscriber subscriber);
-    void leave(const std::string& key, Subscriber subscriber);
+    static std::string key_of(const fs::path& tree) { return files::normal_path(tree); }
+    Subscription subscribe(const fs::path& path, std::function<void()> changed, Role role);
+    void leave(const Subscriber& one);
+    void call(const std::string& key, Concerned concerned);
     Folders find_folders(const std::string& key, TreeSearch search);
     [[nodiscard]] bool watches_root(const std::string& key) const;
     int find_claims(const std::string& key, TreeSearch search,
                     std::vector<std::string>& claims) const;
-    void add_folders(const std::string& key, Tree& tree, const Folders& folders);
+    void add_folders(Entry& entry, const Folders& folders);
     void renew(const std::string& key);
-    int add_folder(const std::string& key, Tree& tree, const std::string& folder, FolderKind kind);
-    void drop_folders(const std::string& key, Tree& tree);
-    [[nodiscard]] bool has_folder(const Tree& tree, FolderKind kind) const;
+    int add_folder(Entry& entry, const std::string& folder, FolderKind kind);
+    void drop_folder(Entry& entry, FolderKind kind);
+    void drop_folders(Entry& entry);
     void uncover(int wd, std::uint32_t mask);
     void warn_once(const std::string& tree, int error);
 
@@ -158,18 +188,18 @@ private:
     void take(const inotify_event& event, std::string_view name);
     void wake_all();
     void wake_slice();
-    [[nodiscard]] Concerned concerned_by(FolderKind kind, std::uint32_t mask,
+    [[nodiscard]] Concerned concerned_by(const Folder& folder, std::uint32_t mask,
                                          std::string_view name) const;
 
     FileNotifierOptions options_;
-    std::shared_ptr<Notifier> local_ = local_notifier();
     asio::strand<asio::any_io_executor> strand_;
     std::optional<fs::path> common_dir_;
     files::UniqueFd inotify_;
 
     mutable std::mutex mutex_;  // for all below
-    std::map<std::string, Tree> trees_;
-    std::unordered_map<int, Folder> folders_;
+    Trees trees_;
+    /// By watch descriptor. Usually one tree; the folders of a repository share a git directory.
+    std::unordered_multimap<int, Folder> folders_;
     std::set<int> warned_;
     bool reading_ = false;
     int broken_ = 0;  ///< The error; 0: events can be read.
@@ -182,57 +212,55 @@ private:
 
 Notifier::Subscription FileNotifier::watch(const fs::path& worktree, std::function<void()> changed)
 {
-    auto inner = local_->watch(worktree, std::move(changed));
-    return options_.worktrees ? subscribe(worktree, std::move(inner), Subscriber::executor) : inner;
+    return subscribe(worktree, std::move(changed), Role::executor);
 }
 
 Notifier::Subscription FileNotifier::watch_commands(const fs::path& worktree,
                                                     std::function<void()> changed)
 {
-    auto inner = local_->watch_commands(worktree, std::move(changed));
-    return options_.worktrees ? subscribe(worktree, std::move(inner), Subscriber::agent) : inner;
+    return subscribe(worktree, std::move(changed), Role::agent);
 }
 
 Notifier::Subscription FileNotifier::watch_folder(const fs::path& folder,
                                                   std::function<void()> changed)
 {
-    return subscribe(folder, local_->watch(folder, std::move(changed)), Subscriber::of_folder);
+    return subscribe(folder, std::move(changed), Role::of_folder);
 }
 
-Notifier::Subscription FileNotifier::subscribe(const fs::path& path, Subscription inner,
-                                               Subscriber subscriber)
+Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::function<void()> changed,
+                                               Role role)
 {
     const auto key = key_of(path);
-    const bool is_executor = subscriber == Subscriber::executor;
+    const bool is_worktree = role != Role::of_folder;
+    const bool has_events = !is_worktree || options_.worktrees;
     // An executor has just locked it.
-    const TreeSearch search = is_executor ? &git_files::find_recent_tree_in : nullptr;
-    const auto folders = inotify_ ? find_folders(key, search) : Folders{};
+    const TreeSearch search = role == Role::executor ? &git_files::find_recent_tree_in : nullptr;
+    const auto folders = inotify_ && has_events ? find_folders(key, search) : Folders{};
+    auto subscriber = std::make_shared<Subscriber>(shared_from_this(), std::move(changed), role);
     const std::lock_guard lock(mutex_);
-    auto& tree = trees_[key];
-    ++tree.subscriptions;
-    if (is_executor) ++tree.executors;
-    tree.is_worktree = subscriber != Subscriber::of_folder;
-    add_folders(key, tree, folders);
+    auto& entry = *trees_.try_emplace(key).first;
+    auto& tree = entry.second;
+    tree.subscribers.push_back(subscriber.get());
+    subscriber->tree = &entry;
+    if (!has_events) return subscriber;
+    if (std::exchange(tree.is_worktree, is_worktree) != is_worktree)
+        drop_folder(entry, FolderKind::root);
+    add_folders(entry, folders);
     if (tree.error == 0 && !std::exchange(reading_, true))
         asio::post(strand_, [self = shared_from_this()] { self->start_reading(); });
-    auto* const handle = inner.get();
-    return {handle,
-            [self = shared_from_this(), inner = std::move(inner), key, subscriber](void*) mutable {
-                inner.reset();
-                self->leave(key, subscriber);
-            }};
+    return subscriber;
 }
 
-void FileNotifier::leave(const std::string& key, Subscriber subscriber)
+void FileNotifier::leave(const Subscriber& one)
 {
     const std::lock_guard lock(mutex_);
-    const auto found = trees_.find(key);
-    if (found == trees_.end()) return;
-    if (subscriber == Subscriber::executor) --found->second.executors;
-    if (--found->second.subscriptions > 0) return;
-    drop_folders(key, found->second);
-    trees_.erase(found);
-    if (!trees_.empty()) return;
+    if (one.tree == nullptr) return;
+    auto& tree = one.tree->second;
+    std::erase(tree.subscribers, &one);
+    if (!tree.subscribers.empty()) return;
+    drop_folders(*one.tree);
+    trees_.erase(trees_.find(one.tree->first));
+    if (!folders_.empty()) return;
     // A pending read would keep the context running.
     if (reader_.lock())
         asio::post(strand_, [weak = reader_] {
@@ -240,12 +268,29 @@ void FileNotifier::leave(const std::string& key, Subscriber subscriber)
         });
 }
 
+// Outside the lock: who is called may subscribe or unsubscribe.
+void FileNotifier::call(const std::string& key, Concerned concerned)
+{
+    std::vector<std::shared_ptr<Subscriber>> called;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto tree = trees_.find(key);
+        if (tree == trees_.end()) return;
+        for (auto* const one : tree->second.subscribers)
+            if (concerned == Concerned::all || one->role != Role::agent)
+                called.push_back(one->weak_from_this().lock());
+    }
+    for (const auto& one : called)
+        if (one) one->changed();
+}
+
 Coverage FileNotifier::coverage(const fs::path& worktree) const
 {
     const std::lock_guard lock(mutex_);
     const auto found = trees_.find(key_of(worktree));
-    return found != trees_.end() && found->second.problem() == 0 ? Coverage::all
-                                                                 : Coverage::own_process;
+    const bool is_covered =
+        found != trees_.end() && found->second.is_watched() && found->second.problem() == 0;
+    return is_covered ? Coverage::all : Coverage::own_process;
 }
 
 std::string FileNotifier::problem(const fs::path& worktree) const
@@ -287,26 +332,27 @@ bool FileNotifier::watches_root(const std::string& key) const
 {
     const std::lock_guard lock(mutex_);
     const auto tree = trees_.find(key);
-    return tree != trees_.end() && tree->second.error == 0 && !tree->second.folders.empty();
+    return tree != trees_.end() && tree->second.error == 0 && tree->second.is_watched();
 }
 
 // The claims again for each executor: outside git, they are removed after each command.
-void FileNotifier::add_folders(const std::string& key, Tree& tree, const Folders& folders)
+void FileNotifier::add_folders(Entry& entry, const Folders& folders)
 {
+    const auto& key = entry.first;
+    auto& tree = entry.second;
     tree.error = broken_ != 0 ? broken_ : folders.error;
     if (tree.error != 0) return;
-    const auto kind = tree.is_worktree ? FolderKind::root : FolderKind::other;
-    if (!has_folder(tree, kind)) {
+    if (!tree.is_watched()) {
         tree.knows_cursor = false;
-        tree.error = add_folder(key, tree, key, kind);
+        tree.error = add_folder(entry, key, FolderKind::root);
     }
-    if (tree.error != 0 || tree.executors == 0) return;
+    if (tree.error != 0 || !tree.has_executors()) return;
     // Most worktrees have none; a later one is seen in the root.
     if (!std::exchange(tree.knows_cursor, true))
-        (void)add_folder(key, tree, key + '/' + control_files::cursor_folder, FolderKind::cursor);
+        (void)add_folder(entry, key + '/' + control_files::cursor_folder, FolderKind::cursor);
     if (!folders.claims.empty()) tree.claims_error = 0;
     for (const auto& claims : folders.claims) {
-        tree.claims_error = add_folder(key, tree, claims, FolderKind::claims);
+        tree.claims_error = add_folder(entry, claims, FolderKind::claims);
         if (tree.claims_error != ENOENT && tree.claims_error != EACCES) break;
     }
 }
@@ -318,48 +364,55 @@ void FileNotifier::renew(const std::string& key)
     {
         const std::lock_guard lock(mutex_);
         const auto tree = trees_.find(key);
-        if (tree == trees_.end()) return;
-        with_claims = tree->second.executors > 0;
+        if (tree == trees_.end() || !tree->second.is_watched()) return;
+        with_claims = tree->second.has_executors();
     }
     const auto folders = find_folders(key, with_claims ? &git_files::find_tree_in : nullptr);
     const std::lock_guard lock(mutex_);
     const auto tree = trees_.find(key);
     if (tree == trees_.end() || tree->second.problem() != 0) return;
-    drop_folders(key, tree->second);
-    add_folders(key, tree->second, folders);
+    drop_folders(*tree);
+    add_folders(*tree, folders);
 }
 
 // Returns the error; 0 if the folder is watched.
-int FileNotifier::add_folder(const std::string& key, Tree& tree, const std::string& folder,
-                             FolderKind kind)
+int FileNotifier::add_folder(Entry& entry, const std::string& folder, FolderKind kind)
 {
     auto events = watched_events;
-    if (kind == FolderKind::other) events |= IN_DELETE;
-    const bool is_inside = kind == FolderKind::cursor || kind == FolderKind::claims;
-    if (is_inside) events |= IN_DONT_FOLLOW;
+    if (kind != FolderKind::root)
+        events |= IN_DONT_FOLLOW;
+    else if (!entry.second.is_worktree)
+        events |= IN_DELETE;
     const int wd = ::inotify_add_watch(inotify_.get(), folder.c_str(), events);
     if (wd < 0) {
         const int error = errno;
-        if (error != ENOENT && error != ENOTDIR && error != EACCES) warn_once(key, error);
+        if (error != ENOENT && error != ENOTDIR && error != EACCES) warn_once(entry.first, error);
         return error;
     }
-    auto& watched = folders_[wd];
-    watched.kind = kind;
-    if (watched.trees.insert(key).second) tree.folders.push_back(wd);
+    auto& watched = entry.second.watch(kind);
+    if (watched == wd) return 0;
+    drop_folder(entry, kind);  // was removed, which is still to be read
+    folders_.emplace(wd, Folder{&entry, kind});
+    watched = wd;
     return 0;
 }
 
-void FileNotifier::drop_folders(const std::string& key, Tree& tree)
+void FileNotifier::drop_folder(Entry& entry, FolderKind kind)
 {
-    tree.knows_cursor = false;
-    for (const int wd : std::exchange(tree.folders, {})) {
-        const auto found = folders_.find(wd);
-        if (found == folders_.end()) continue;
-        found->second.trees.erase(key);
-        if (!found->second.trees.empty()) continue;
-        folders_.erase(found);
-        (void)::inotify_rm_watch(inotify_.get(), wd);
-    }
+    const int wd = std::exchange(entry.second.watch(kind), not_watched);
+    if (wd == not_watched) return;
+    const auto [first, last] = folders_.equal_range(wd);
+    folders_.erase(std::find_if(first, last, [&entry, kind](const auto& folder) {
+        return folder.second.tree == &entry && folder.second.kind == kind;
+    }));
+    if (!folders_.contains(wd)) (void)::inotify_rm_watch(inotify_.get(), wd);
+}
+
+void FileNotifier::drop_folders(Entry& entry)
+{
+    entry.second.knows_cursor = false;
+    for (const auto kind : {FolderKind::root, FolderKind::cursor, FolderKind::claims})
+        drop_folder(entry, kind);
 }
 
 void FileNotifier::warn_once(const std::string& tree, int error)
@@ -391,7 +444,8 @@ void FileNotifier::give_up(int error)
         const std::lock_guard lock(mutex_);
         warn_once("", error);
         broken_ = error;
-        for (auto& [key, tree] : trees_) tree.error = error;
+        for (auto& [key, tree] : trees_)
+            if (tree.is_watched()) tree.error = error;
     }
     const bool idle = changed_.empty();
     wake_all();
@@ -402,7 +456,7 @@ void FileNotifier::read(std::shared_ptr<Reader> reader)
 {
     {
         const std::lock_guard lock(mutex_);
-        if (trees_.empty() || broken_ != 0) {
+        if (folders_.empty() || broken_ != 0) {
             reading_ = false;
             return;
         }
@@ -437,33 +491,33 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
         wake_all();
         return;
     }
-    const std::lock_guard lock(mutex_);
-    const auto found = folders_.find(event.wd);
-    if (found == folders_.end()) return;
-    const auto kind = found->second.kind;
     const bool gone = (event.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
-    const bool of_agents = gone && (kind == FolderKind::root || kind == FolderKind::other);
-    const auto concerned = of_agents ? Concerned::all
-                           : gone    ? Concerned::executors
-                                     : concerned_by(kind, event.mask, name);
-    if (concerned == Concerned::none) return;
-    for (const auto& key : found->second.trees) changed_[key] = std::max(changed_[key], concerned);
-    if (gone) {
-        uncover(event.wd, event.mask);
-    } else if (kind == FolderKind::root && name == control_files::cursor_folder) {
-        stale_.insert(found->second.trees.begin(), found->second.trees.end());
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = folders_.equal_range(event.wd);
+    for (auto it = first; it != last; ++it) {
+        const auto& folder = it->second;
+        const bool is_root = folder.kind == FolderKind::root;
+        const auto concerned = !gone     ? concerned_by(folder, event.mask, name)
+                               : is_root ? Concerned::all
+                                         : Concerned::executors;
+        if (concerned == Concerned::none) continue;
+        const auto& key = folder.tree->first;
+        auto& before = changed_[key];
+        before = std::max(before, concerned);
+        if (is_root && !gone && name == control_files::cursor_folder) stale_.insert(key);
     }
+    if (gone) uncover(event.wd, event.mask);
 }
 
-FileNotifier::Concerned FileNotifier::concerned_by(FolderKind kind, std::uint32_t mask,
+FileNotifier::Concerned FileNotifier::concerned_by(const Folder& folder, std::uint32_t mask,
                                                    std::string_view name) const
 {
     const bool begins = (mask & IN_CREATE) != 0;
     // A claim is made under another name, under which it is closed, too.
-    if (kind == FolderKind::claims)
+    if (folder.kind == FolderKind::claims)
         return begins && name.starts_with(".tmp.") ? Concerned::none : Concerned::executors;
-    if (kind == FolderKind::cursor) return Concerned::executors;
-    if (kind == FolderKind::other || (mask & IN_ISDIR) != 0) return Concerned::all;
+    if (folder.kind == FolderKind::cursor) return Concerned::executors;
+    if (!folder.tree->second.is_worktree || (mask & IN_ISDIR) != 0) return Concerned::all;
     if (begins) return Concerned::none;  // it has no content yet
     if (name == control_files::command || name == control_files::cancel) return Concerned::all;
     return name == options_.status_file_name || name == control_files::cursor_folder
@@ -473,27 +527,18 @@ FileNotifier::Concerned FileNotifier::concerned_by(FolderKind kind, std::uint32_
 
 void FileNotifier::uncover(int wd, std::uint32_t mask)
 {
-    const auto found = folders_.find(wd);
-    const auto kind = found->second.kind;
-    for (const auto& key : found->second.trees) {
-        const auto tree = trees_.find(key);
-        if (tree == trees_.end()) continue;
-        std::erase(tree->second.folders, wd);
-        // A new one in its place is seen in the root, or was watched by a later subscription.
-        if (kind != FolderKind::cursor && !has_folder(tree->second, kind))
-            (kind == FolderKind::claims ? tree->second.claims_error : tree->second.error) = ESTALE;
+    const auto [first, last] = folders_.equal_range(wd);
+    for (auto it = first; it != last; ++it) {
+        const auto kind = it->second.kind;
+        auto& tree = it->second.tree->second;
+        tree.watch(kind) = not_watched;
+        // A new `.cursor` is seen in the root.
+        if (kind == FolderKind::root) tree.error = ESTALE;
+        if (kind == FolderKind::claims) tree.claims_error = ESTALE;
     }
-    folders_.erase(found);
+    folders_.erase(first, last);
     // After the other events, the kernel removes it.
     if ((mask & IN_MOVE_SELF) != 0) (void)::inotify_rm_watch(inotify_.get(), wd);
-}
-
-bool FileNotifier::has_folder(const Tree& tree, FolderKind kind) const
-{
-    return std::any_of(tree.folders.begin(), tree.folders.end(), [&](int wd) {
-        const auto found = folders_.find(wd);
-        return found != folders_.end() && found->second.kind == kind;
-    });
 }
 
 void FileNotifier::wake_all()
@@ -511,10 +556,7 @@ void FileNotifier::wake_slice()
         const auto item = changed_.extract(changed_.begin());
         const auto& key = item.key();
         if (stale_.erase(key) > 0) renew(key);
-        if (item.mapped() == Concerned::all)
-            local_->notify(key);
-        else
-            local_->notify_report(key);
+        call(key, item.mapped());
     }
     if (!changed_.empty()) asio::post(strand_, [self = shared_from_this()] { self->wake_slice(); });
 }
