@@ -67,8 +67,11 @@ AttemptEnd failed_end(Cause cause, std::string code, std::string message)
     return end;
 }
 
-Attempt::Attempt(Execution& x, std::string id, int number, const MonitorOptions& monitoring)
-    : Correlation{x.request.ids(), std::move(id), number}, monitor(*x.mailbox, *this, monitoring)
+Attempt::Attempt(const Execution& x, std::string id, int number, const MonitorOptions& monitoring)
+    : execution(x.request),
+      attempt_id(std::move(id)),
+      attempt(number),
+      monitor(*x.mailbox, x.request, attempt_id, monitoring)
 {}
 
 /// Returns the same bytes each time for an attempt.
@@ -80,7 +83,7 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     file.command = r.command;
     file.created_at = a.started_at;
     file.expected_artifacts = r.expected_artifacts;
-    file.worktree_path = r.worktree.string();
+    file.worktree_path = x.worktree;
     file.agent = x.agent();
     file.argv = r.argv;
     file.env_refs = r.env_refs;
@@ -101,8 +104,8 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
 
     PublishedFiles files;
     files.command = command_text(file);
-    files.simple = x.redacted;
-    files.metadata = protocol::format_metadata(file, x.redacted);
+    files.simple = x.redacted_command();
+    files.metadata = protocol::format_metadata(file, x.redacted_command());
     files.attempt_id = a.attempt_id;
     return files;
 }
@@ -126,7 +129,6 @@ asio::awaitable<error_code> ExecutorCore::begin_attempt(Execution& x, int number
 
 asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
 {
-    const auto& r = x.request;
     a.started_at = options.clock->system_now();
     const auto files = files_of(x, a);
     if (files.command.size() > protocol::command_file_limit)
@@ -136,8 +138,7 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
                         "text into a file in the worktree and refer to that file in the command.",
                         files.command.size(), protocol::command_file_limit));
 
-    if (a.attempt == 1 && x.redacted != r.command &&
-        x.options->secrets_in_command == SecretsInCommand::warn) {
+    if (a.attempt == 1 && x.redacted && x.options->secrets_in_command == SecretsInCommand::warn) {
         x.result->warnings.emplace_back(
             "The command text contains a secret; use a variable in env_refs instead.");
         co_await emit_and_drain(event(x, a, EventType::secret_in_command));
@@ -157,16 +158,16 @@ asio::awaitable<error_code> ExecutorCore::publish(Execution& x, Attempt& a)
     if (ec) {
         (void)x.mailbox->clean(a.attempt_id, false);
         forget_running(a);
-        const auto code = fail(x, ec,
-                               fmt::format("Cannot publish the command in the worktree '{}': {}.{}",
-                                           r.worktree.string(), ec.message(),
-                                           obstacles_in(r.worktree, options.status_file_name)));
+        const auto code =
+            fail(x, ec,
+                 fmt::format("Cannot publish the command in the worktree '{}': {}.{}", x.worktree,
+                             ec.message(), obstacles_in(x.worktree, options.status_file_name)));
         if (has_start) emit_not_started(x, a);
         co_return code;
     }
     a.published = options.clock->now();
     record_published(x, a);
-    options.notifier->notify(r.worktree);
+    options.notifier->notify(x.worktree);
 
     if (!has_start) {
         co_await emit_and_drain(detected_event(x, a));
@@ -184,16 +185,18 @@ void ExecutorCore::record_published(Execution& x, const Attempt& a)
 // A later attempt continues the work of the first one, so artifacts of that one count.
 asio::awaitable<error_code> ExecutorCore::record_baseline(Execution& x)
 {
+    if (x.request.expected_artifacts.empty()) co_return error_code{};
     auto now = baseline_of(*x.mailbox, x.request.expected_artifacts);
-    if (!x.baseline) x.baseline.emplace();
-    const auto known = x.baseline->size();
-    x.baseline->merge(now);  // an existing baseline is not changed
+    auto& baseline = x.request.artifact_baseline;
+    if (!baseline) baseline.emplace();
+    const auto known = baseline->size();
+    baseline->merge(now);  // an existing baseline is not changed
     const auto& on_baseline = x.hooks().on_baseline;
-    if (!on_baseline || x.baseline->size() == known) co_return error_code{};
+    if (!on_baseline || baseline->size() == known) co_return error_code{};
     error_code ec;
     std::string problem;
     try {
-        auto notified = on_baseline(*x.baseline);
+        auto notified = on_baseline(*baseline);
         co_await std::move(notified);
     } catch (const system_error& e) {
         ec = e.code();
@@ -211,14 +214,15 @@ error_code ExecutorCore::write_running(const Execution& x, Attempt& a)
 {
     protocol::RunningRecord record;
     record.ids() = a.ids();
-    record.command = x.redacted;
-    record.worktree = x.request.worktree.string();
+    record.command = x.redacted_command();
+    record.worktree = x.worktree;
     record.started_at = a.started_at;
     record.agent = x.agent();
-    if (x.baseline) record.artifacts = *x.baseline;
+    if (x.request.artifact_baseline) record.artifacts = *x.request.artifact_baseline;
     if (a.question) record.waiting_for = a.question->shown;
-    if (a.prompts.accepted) record.prompts_taken = a.prompts.taken;
-    record.taken_prompts.assign(a.prompts.taken_ids.begin(), a.prompts.taken_ids.end());
+    const auto& prompts = a.prompts.get();
+    if (prompts.accepted) record.prompts_taken = prompts.taken;
+    record.taken_prompts.assign(prompts.taken_ids.begin(), prompts.taken_ids.end());
     record.pid = handoff::process_id();
     const auto ec = running_records.put(record);
     a.has_record |= !ec;
@@ -260,7 +264,7 @@ asio::awaitable<error_code> ExecutorCore::end_attempt(Execution& x)
     auto& a = *x.attempt;
     co_await drain();
     if (a.question) end_question(x, a);
-    if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts &&
+    if (a.end->facts.cause != Cause::reported && a.end->facts.cause != Cause::artifacts &&
         !x.read_only)
         co_await stop_agent(x, a);
     a.changes.reset();
@@ -282,8 +286,8 @@ void ExecutorCore::classify(Execution& x, Attempt& a, const Observation& observa
             classify_status(x, a);
             break;
         case Observation::Kind::artifacts_ready:
-            a.end.status = ExecutionStatus::completed;
-            a.end.facts.cause = Cause::artifacts;
+            a.end->status = ExecutionStatus::completed;
+            a.end->facts.cause = Cause::artifacts;
             x.result->completion_method = CompletionMethod::artifact_detection;
             break;
         case Observation::Kind::status_too_large:
@@ -295,20 +299,19 @@ void ExecutorCore::classify(Execution& x, Attempt& a, const Observation& observa
                 a.end = failed_end(Cause::agent_lost, error_codes::no_resources, too_few_resources);
                 break;
             }
-            a.end =
-                failed_end(Cause::agent_lost, "agent_lost",
-                           "The agent ended without reporting a result." +
-                               folder_instead_of(x.request.worktree / options.status_file_name) +
-                               worktree_problem(x.request.worktree));
+            a.end = failed_end(Cause::agent_lost, "agent_lost",
+                               "The agent ended without reporting a result." +
+                                   folder_instead_of(x.worktree + '/' + options.status_file_name) +
+                                   worktree_problem(x.worktree));
             auto lost = event(x, a, EventType::agent_lost);
             lost.details["claim"] = a.monitor.claim() == ClaimState::free ? "free" : "silent";
             emit(lost);
             break;
         }
         case Observation::Kind::worktree_lost:
-            a.end = failed_end(Cause::broken, "worktree_lost",
-                               fmt::format("The worktree '{}' was removed or replaced.",
-                                           x.request.worktree.string()));
+            a.end =
+                failed_end(Cause::broken, "worktree_lost",
+                           fmt::format("The worktree '{}' was removed or replaced.", x.worktree));
             break;
         case Observation::Kind::waiting:
             break;
@@ -327,7 +330,7 @@ std::string ExecutorCore::worktree_problem(const std::filesystem::path& tree)
 void ExecutorCore::classify_status(Execution& x, Attempt& a)
 {
     const auto& status = *a.monitor.status();
-    auto& end = a.end;
+    auto& end = a.end.edit();
     x.result->completion_method = CompletionMethod::status_file;
     end.facts.cause = Cause::reported;
     end.facts.names_attempt = !status.attempt_id.empty();
@@ -354,7 +357,7 @@ void ExecutorCore::classify_status(Execution& x, Attempt& a)
 
 asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
 {
-    auto& facts = a.end.facts;
+    auto& facts = a.end->facts;
     std::optional<FileStamp> pending;
     if (facts.cause == Cause::deadline && a.monitor.end_is_pending())
         pending = a.monitor.final_file();
@@ -365,11 +368,11 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
     // No agent has it, or the agent does not support cancelling: do not wait.
     if (!a.monitor.started() || !a.monitor.supports_cancel()) co_return;
 
-    const bool is_unwanted = a.end.status == ExecutionStatus::cancelled ||
-                             (a.end.error && a.end.error->code == error_codes::input_needed);
+    const bool is_unwanted = a.end->status == ExecutionStatus::cancelled ||
+                             (a.end->error && a.end->error->code == error_codes::input_needed);
     const char* const reason = is_unwanted ? "cancelled" : "timeout";
-    auto refused = request_stop(*x.mailbox, a, reason);
-    options.notifier->notify(x.request.worktree);
+    auto refused = request_stop(*x.mailbox, a.ids(), reason);
+    options.notifier->notify(x.worktree);
 
     const auto limit = options.clock->now() + x.options->stop_grace + stop_margin;
     facts.stop_confirmed = false;
@@ -389,7 +392,8 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
         if (facts.stop_confirmed || at_once || now >= limit) break;
         co_await x.alarm->wait_until(std::min(now + stop_poll, limit));
         if (!turns.enter()) co_await turns.admission(*x.alarm);
-        if (files::is_resource_shortage(refused)) refused = request_stop(*x.mailbox, a, reason);
+        if (files::is_resource_shortage(refused))
+            refused = request_stop(*x.mailbox, a.ids(), reason);
         observation = a.monitor.poll(options.clock->now());
     }
     if (facts.stop_confirmed) co_return;
@@ -398,8 +402,8 @@ asio::awaitable<void> ExecutorCore::stop_agent(Execution& x, Attempt& a)
     if (!a.monitor.end_is_pending()) co_return;
     const auto reported = a.monitor.status()->status;
     x.result->unreleased_status = reported;
-    if (a.end.error)
-        a.end.error->message += fmt::format(
+    if (a.end->error)
+        a.end->error->message += fmt::format(
             "; its agent reported {}, but has not released its claim", to_string(reported));
 }
 
@@ -422,7 +426,7 @@ void ExecutorCore::classify_end_during_stop(Execution& x, Attempt& a,
         x.result->status_during_stop = a.monitor.status()->status;
         return;
     }
-    a.end = {};
+    a.end = AttemptEnd{};
     classify_status(x, a);
 }
 

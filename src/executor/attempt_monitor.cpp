@@ -42,15 +42,10 @@ ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& p
     return baseline;
 }
 
-AttemptMonitor::AttemptMonitor(Mailbox& mailbox, const Correlation& ids,
-                               const MonitorOptions& options)
-    : mailbox_(mailbox), ids_(ids), options_(options)
-{}
-
 void AttemptMonitor::remember()
 {
     for (const auto& file : mailbox_.look()) old_files_.push_back(file.stamp);
-    for (const auto& path : options_.expected_artifacts)
+    for (const auto& path : request_.expected_artifacts)
         artifacts_->before[path] = mailbox_.artifact(path);
 }
 
@@ -67,30 +62,27 @@ Observation AttemptMonitor::poll(time_point now)
 
     std::optional<Candidate> best;
     bool unreadable = false;
-    problem_.clear();
-    shortage_ = {};
+    const auto before = trouble_.take();
     for (const auto& file : mailbox_.look()) {
         if (file.state == FoundFile::State::too_large) {
-            problem_ = file.problem;
+            trouble_->problem = file.problem;
             observation.kind = Observation::Kind::status_too_large;
             return observation;
         }
         unreadable |= file.state == FoundFile::State::unreadable;
-        if (files::is_resource_shortage(file.reason)) shortage_ = file.reason;
+        if (files::is_resource_shortage(file.reason)) trouble_->shortage = file.reason;
         auto found = candidate(file, observation);
         if (found && (!best || (found->names_attempt && !best->names_attempt)))
             best = std::move(found);
     }
     // Report a rejection once: repeated at every poll, it would fill the audit log.
-    if (observation.rejections == last_rejections_)
-        observation.rejections.clear();
-    else
-        last_rejections_ = observation.rejections;
+    if (!observation.rejections.empty()) trouble_->rejections = observation.rejections;
+    if (before && before->rejections == observation.rejections) observation.rejections.clear();
 
     classify_missing_claim();
     const bool found = best.has_value();
     if (found) observation.changed = accept(*std::move(best), now);
-    if (found && status_->is_final() && end_counts())
+    if (found && final_file() && end_counts())
         observation.kind = Observation::Kind::final_status;
     else if (unreadable)
         observation.kind = Observation::Kind::waiting;  // the result may exist but be unreadable
@@ -104,8 +96,8 @@ Observation AttemptMonitor::poll(time_point now)
 
 void AttemptMonitor::read_claim()
 {
-    if (ids_.attempt_id.empty()) return;
-    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(ids_.attempt_id);
+    if (attempt_id_.empty()) return;
+    claim_ = claim_released_ ? ClaimState::free : mailbox_.claim(attempt_id_);
     claimed_ |= claim_ != ClaimState::none;
 }
 
@@ -142,7 +134,7 @@ std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFi
         reject(observation, "other_attempt", std::move(problem));
         return std::nullopt;
     }
-    const bool names_attempt = !ids_.attempt_id.empty() && !reading.status.attempt_id.empty();
+    const bool names_attempt = !attempt_id_.empty() && !reading.status.attempt_id.empty();
     const bool old =
         std::find(old_files_.begin(), old_files_.end(), file.stamp) != old_files_.end();
     if (old && !names_attempt) {
@@ -157,7 +149,7 @@ std::optional<AttemptMonitor::Candidate> AttemptMonitor::candidate(const FoundFi
 // Such a file may come from a checkout, a merge, or the program itself.
 bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& observation)
 {
-    if (names_attempt || ids_.attempt_id.empty()) return false;
+    if (names_attempt || attempt_id_.empty()) return false;
     if (!options_.attempt_id_required && !claimed_ && !identified_) return false;
     reject(observation, "no_attempt_id", "The status file does not name this attempt.");
     return true;
@@ -165,44 +157,43 @@ bool AttemptMonitor::rejects_unidentified(bool names_attempt, Observation& obser
 
 bool AttemptMonitor::belongs_to_other(const AgentStatus& status, std::string& problem) const
 {
-    if (differs(status.attempt_id, ids_.attempt_id))
+    if (differs(status.attempt_id, attempt_id_))
         problem = "The status file belongs to another attempt.";
-    else if (differs(status.workflow_id, ids_.workflow_id))
+    else if (differs(status.workflow_id, request_.workflow_id))
         problem = "The status file belongs to another workflow.";
-    else if (differs(status.step_id, ids_.step_id))
+    else if (differs(status.step_id, request_.step_id))
         problem = "The status file belongs to another step.";
     return !problem.empty();
 }
 
 void AttemptMonitor::reject(Observation& observation, std::string code, std::string reason)
 {
-    problem_ = reason;
+    trouble_->problem = reason;
     observation.rejections.push_back({std::move(code), std::move(reason)});
 }
 
 bool AttemptMonitor::accept(Candidate candidate, time_point now)
 {
-    auto& status = candidate.status;
-    const bool changed = !status_ || shows_change(*status_, status);
-    const bool beat = !status_ || status_->sequence != status.sequence || changed;
-    if (beat) last_beat_ = now;
-    final_file_.reset();
-    if (status.is_final()) final_file_ = candidate.stamp;
-    status_ = std::make_unique<AgentStatus>(std::move(status));
+    const auto* const before = status();
+    const auto& after = candidate.status;
+    const bool changed = !before || shows_change(*before, after);
+    if (changed || before->sequence != after.sequence) last_beat_ = now;
+    accepted_ = std::make_unique<Candidate>(std::move(candidate));
     return changed;
 }
 
 bool AttemptMonitor::supports_cancel() const noexcept
 {
     return claim_ == ClaimState::live || claim_ == ClaimState::remote ||
-           (status_ && !status_->attempt_id.empty());
+           (accepted_ && !accepted_->status.attempt_id.empty());
 }
 
 bool AttemptMonitor::heartbeat_stale(time_point now) const noexcept
 {
-    const bool beats = status_ && status_->sequence && !status_->attempt_id.empty();
+    const auto* const last = status();
+    const bool beats = last && last->sequence && !last->attempt_id.empty();
     const bool claim_unknown = claim_ == ClaimState::remote || claim_ == ClaimState::none;
-    return beats && claim_unknown && !status_->is_final() && now - last_beat_ >= suspect_after;
+    return beats && claim_unknown && !last->is_final() && now - last_beat_ >= suspect_after;
 }
 
 bool AttemptMonitor::heartbeat_lost(time_point now) const noexcept
@@ -212,7 +203,7 @@ bool AttemptMonitor::heartbeat_lost(time_point now) const noexcept
 
 bool AttemptMonitor::artifacts_ready(time_point now)
 {
-    const bool possible = options_.artifact_detection && !options_.expected_artifacts.empty() &&
+    const bool possible = options_.artifact_detection && !request_.expected_artifacts.empty() &&
                           claim_ == ClaimState::none && !options_.claim_required;
     if (!possible) {
         if (artifacts_.get().stable_since) artifacts_->stable_since.reset();
@@ -220,7 +211,7 @@ bool AttemptMonitor::artifacts_ready(time_point now)
     }
     auto& artifacts = artifacts_.edit();
     std::map<std::string, ArtifactState> current;
-    for (const auto& path : options_.expected_artifacts) {
+    for (const auto& path : request_.expected_artifacts) {
         auto state = mailbox_.artifact(path);
         const auto before = artifacts.before.find(path);
         if (!state.present || (before != artifacts.before.end() && before->second == state)) {
@@ -240,14 +231,14 @@ bool AttemptMonitor::artifacts_ready(time_point now)
 Verification AttemptMonitor::verify(std::vector<std::string>& missing) const
 {
     missing.clear();
-    for (const auto& path : options_.expected_artifacts) {
+    for (const auto& path : request_.expected_artifacts) {
         const auto version = version_of(mailbox_.artifact(path));
-        const auto& baseline = options_.baseline;
+        const auto& baseline = request_.artifact_baseline;
         const bool unchanged =
             baseline && baseline->contains(path) && baseline->at(path) == version;
         if (version.empty() || unchanged) missing.push_back(path);
     }
-    if (missing.size() == options_.expected_artifacts.size()) return Verification::none;
+    if (missing.size() == request_.expected_artifacts.size()) return Verification::none;
     return missing.empty() ? Verification::all : Verification::partial;
 }
 

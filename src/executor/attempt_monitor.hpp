@@ -16,12 +16,7 @@
 
 namespace autoexec::inline v1 {
 
-/// References in it outlive the monitor.
 struct MonitorOptions {
-    const std::vector<std::string>& expected_artifacts;
-    /// The artifacts before the first attempt, with which `verify` compares. Absent: every existing
-    /// artifact counts.
-    const std::optional<ArtifactBaseline>& baseline;
     /// If set, a status without the attempt's id never counts. Otherwise it counts until a claim of
     /// the attempt, or a status with its id, was seen.
     bool attempt_id_required = false;
@@ -63,8 +58,12 @@ ArtifactBaseline baseline_of(Mailbox& mailbox, const std::vector<std::string>& p
 /// events.
 class AttemptMonitor {
 public:
-    /// `ids` outlive this. Without an attempt id every status counts.
-    AttemptMonitor(Mailbox& mailbox, const Correlation& ids, const MonitorOptions& options);
+    /// References outlive this. Without an attempt id every status counts. `verify` compares with
+    /// the baseline in the request; absent: every existing artifact counts.
+    AttemptMonitor(Mailbox& mailbox, const CommandRequest& request, const std::string& attempt_id,
+                   const MonitorOptions& options)
+        : mailbox_(mailbox), request_(request), attempt_id_(attempt_id), options_(options)
+    {}
 
     /// Records existing files before the command is published; they do not count later.
     void remember();
@@ -72,25 +71,26 @@ public:
     Observation poll(time_point now);
 
     /// The last accepted status; null: none.
-    [[nodiscard]] const AgentStatus* status() const noexcept { return status_.get(); }
+    [[nodiscard]] const AgentStatus* status() const noexcept
+    {
+        return accepted_ ? &accepted_->status : nullptr;
+    }
 
     /// True if the last status is final but does not count yet, because its agent has not released
     /// its claim.
-    [[nodiscard]] bool end_is_pending() const noexcept
-    {
-        return status_ && status_->is_final() && !end_counts();
-    }
+    [[nodiscard]] bool end_is_pending() const noexcept { return final_file() && !end_counts(); }
 
     /// The file of the last status, if that is final.
-    [[nodiscard]] const std::optional<FileStamp>& final_file() const noexcept
+    [[nodiscard]] std::optional<FileStamp> final_file() const noexcept
     {
-        return final_file_;
+        const bool is_final = accepted_ && accepted_->status.is_final();
+        return is_final ? std::optional(accepted_->stamp) : std::nullopt;
     }
 
     /// True if an agent has the command: its claim or its status was seen.
     [[nodiscard]] bool started() const noexcept
     {
-        return claim_ != ClaimState::none || status_ != nullptr;
+        return claim_ != ClaimState::none || accepted_ != nullptr;
     }
     [[nodiscard]] ClaimState claim() const noexcept { return claim_; }
 
@@ -105,11 +105,11 @@ public:
     Verification verify(std::vector<std::string>& missing) const;
 
     /// Why the last status file was not accepted; empty if it was.
-    [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+    [[nodiscard]] const std::string& problem() const noexcept { return trouble_->problem; }
 
     /// Set if the last poll could not read an existing status file for lack of descriptors or
     /// memory.
-    [[nodiscard]] error_code shortage() const noexcept { return shortage_; }
+    [[nodiscard]] error_code shortage() const noexcept { return trouble_->shortage; }
 
 private:
     struct Artifacts {
@@ -121,6 +121,13 @@ private:
         AgentStatus status;
         FileStamp stamp;
         bool names_attempt = false;  ///< It contains this attempt's id.
+    };
+
+    /// Of the last poll.
+    struct Trouble {
+        std::string problem;
+        error_code shortage;
+        std::vector<Rejection> rejections;
     };
 
     void read_claim();
@@ -136,21 +143,19 @@ private:
     [[nodiscard]] bool heartbeat_lost(time_point now) const noexcept;
 
     Mailbox& mailbox_;
-    const Correlation& ids_;
+    const CommandRequest& request_;
+    const std::string& attempt_id_;
     MonitorOptions options_;
     std::vector<FileStamp> old_files_;
     Rare<Artifacts> artifacts_;
 
-    std::unique_ptr<AgentStatus> status_;
-    std::optional<FileStamp> final_file_;
+    std::unique_ptr<Candidate> accepted_;
     ClaimState claim_ = ClaimState::none;
     bool claimed_ = false;         ///< A claim was seen.
     bool identified_ = false;      ///< A status that names the attempt was seen.
     bool claim_released_ = false;  ///< Permanent: a later file at its path is not probed.
     time_point last_beat_{};
-    std::string problem_;
-    error_code shortage_;
-    std::vector<Rejection> last_rejections_;
+    Rare<Trouble> trouble_;
 };
 
 }  // namespace autoexec::inline v1

@@ -110,14 +110,15 @@ void ExecutorCore::pass_on(Execution& x, Attempt& a)
 {
     follow_prompts(x, a);
     send_message(x, a);
-    a.times.awaits_agent = (a.question && a.question->answer) || !a.prompts.passed_on.empty();
+    a.times.awaits_agent = (a.question && a.question->answer) || !a.prompts.get().passed_on.empty();
 }
 
 // The first answer to a question counts. A message replaces the one before, so it has all that the
 // agent may not have read.
 void ExecutorCore::send_message(Execution& x, Attempt& a)
 {
-    const auto given = std::exchange(x.answers, {});
+    std::vector<protocol::AnswerFile> given;
+    if (!x.input.get().answers.empty()) given.swap(x.input->answers);
     const auto answer = std::ranges::find_if(given, [&a](const auto& one) {
         return a.question && !a.question->answer && one.attempt_id == a.attempt_id &&
                protocol::flaw_of(one.answer, a.question->asked).empty();
@@ -131,25 +132,27 @@ void ExecutorCore::send_message(Execution& x, Attempt& a)
         file.answer = answers ? answer->answer : *a.question->answer;
         file.digest = protocol::digest_of(a.question->asked);
     }
-    for (const auto& prompt : a.prompts.passed_on) file.prompts.push_back(prompt.text);
-    file.earlier_prompts = a.prompts.taken;
-    a.prompts.sent = options.clock->now();
+    auto& prompts = a.prompts.edit();
+    for (const auto& prompt : prompts.passed_on) file.prompts.push_back(prompt.text);
+    file.earlier_prompts = prompts.taken;
+    prompts.sent = options.clock->now();
     if (const auto ec = x.mailbox->answer(a.attempt_id, protocol::format_answer(file))) {
         warn_once(x, fmt::format("An answer or a prompt could not be passed on to the agent: {}. "
                                  "An agent of another process gets them only in a git worktree.",
                                  ec.message()));
-        a.prompts.passed_on.clear();
+        prompts.passed_on.clear();
         return;
     }
     if (answers) a.question->answer = answer->answer;
-    options.notifier->notify(x.request.worktree);
+    options.notifier->notify(x.worktree);
 }
 
 void ExecutorCore::follow_prompts(Execution& x, Attempt& a)
 {
     const auto& status = a.monitor.status();
     if (x.read_only || !status) return;
-    auto& prompts = a.prompts;
+    if (!status->prompts_taken && !a.prompts.get().accepted) return;
+    auto& prompts = a.prompts.edit();
     const auto before = prompts.taken;
     while (prompts.taken < status->prompts_taken.value_or(0) && !prompts.passed_on.empty()) {
         record_taken(prompts, prompts.passed_on.front().id);
@@ -165,19 +168,19 @@ void ExecutorCore::follow_prompts(Execution& x, Attempt& a)
 // missed it while it was replaced.
 bool ExecutorCore::pass_on_prompts(Execution& x, Attempt& a)
 {
-    auto& prompts = a.prompts;
-    if (!prompts.accepted) return false;
+    if (!a.prompts.get().accepted) return false;
+    auto& prompts = a.prompts.edit();
+    auto& said = x.input.edit().prompts;
     std::size_t size = 0;
     for (const auto& prompt : prompts.passed_on) size += prompt.text.size();
     bool is_new = false;
-    while (!x.prompts.empty() && size + x.prompts.front().text.size() <= protocol::max_prompt) {
-        size += x.prompts.front().text.size();
+    while (!said.empty() && size + said.front().text.size() <= protocol::max_prompt) {
+        size += said.front().text.size();
         auto e = event(x, a, EventType::prompt_sent);
-        e.details["text"] =
-            agent_text(*options.redactor, x.prompts.front().text, max_agent_message);
+        e.details["text"] = agent_text(*options.redactor, said.front().text, max_agent_message);
         emit(e);
-        prompts.passed_on.push_back(std::move(x.prompts.front()));
-        x.prompts.pop_front();
+        prompts.passed_on.push_back(std::move(said.front()));
+        said.pop_front();
         is_new = true;
     }
     return is_new ||
@@ -186,8 +189,8 @@ bool ExecutorCore::pass_on_prompts(Execution& x, Attempt& a)
 
 void ExecutorCore::report_late_prompts(Execution& x, Attempt& a)
 {
-    const auto late = x.prompts.size() + a.prompts.passed_on.size();
-    x.prompts.clear();
+    const auto late = x.input.get().prompts.size() + a.prompts.get().passed_on.size();
+    (void)x.input.take();
     if (late > 0)
         x.result->warnings.push_back(
             fmt::format("{} had no turn: the program takes none, or its last turn had ended.",
@@ -197,9 +200,9 @@ void ExecutorCore::report_late_prompts(Execution& x, Attempt& a)
 bool ExecutorCore::fails_on_input(const Execution& x, Attempt& a) const
 {
     if (!a.question || x.options->on_input == OnInput::wait) return false;
-    a.end.facts.cause = Cause::broken;
-    a.end.error = CommandError{"The command waits for a person: " + words_of(*a.question),
-                               error_codes::input_needed, false, 0};
+    a.end->facts.cause = Cause::broken;
+    a.end->error = CommandError{"The command waits for a person: " + words_of(*a.question),
+                                error_codes::input_needed, false, 0};
     return true;
 }
 

@@ -169,8 +169,8 @@ void ExecutorCore::describe_result(Execution& x) const
         result.duration =
             std::chrono::duration_cast<milliseconds>(options.clock->now() - *x.first_published);
     result.ids() = x.request.ids();
-    result.command = x.redacted;
-    result.worktree = x.request.worktree;
+    result.command = x.redacted_command();
+    result.worktree = x.worktree;
     result.attempts = x.attempts;
     result.queued = std::chrono::duration_cast<milliseconds>(x.all_queued);
 }
@@ -179,9 +179,11 @@ error_code ExecutorCore::check(Execution& x)
 {
     auto& r = x.request;
     const bool has_nul = r.worktree.native().find('\0') != std::string::npos;
-    r.worktree = absolute(r.worktree);
-    x.baseline = r.artifact_baseline;
-    x.redacted = options.redactor->redact(r.command);
+    const auto worktree = absolute(std::exchange(r.worktree, {}));
+    x.worktree = worktree.string();
+    auto redacted = options.redactor->redact(r.command);
+    if (redacted != r.command)
+        x.redacted = std::make_unique<const std::string>(std::move(redacted));
     if (r.resumed_session) {
         x.result->session = r.resumed_session->id;
         x.result->session_usage = r.resumed_session->usage;
@@ -216,16 +218,16 @@ error_code ExecutorCore::check(Execution& x)
         r.retry->max_delay = std::min<milliseconds>(r.retry->max_delay, max_time);
     }
     for (auto& path : r.expected_artifacts) {
-        auto beneath = protocol::artifact_path(path, r.worktree);
+        auto beneath = protocol::artifact_path(path, worktree);
         if (!beneath)
             return fail(x, errc::artifact_outside_worktree,
                         fmt::format("The expected artifact '{}' is outside the worktree '{}'. "
                                     "Use the path of a file or folder in it, without "
                                     "'..'.",
-                                    text::printable(path), r.worktree.string()));
+                                    text::printable(path), x.worktree));
         path = std::move(*beneath);
     }
-    if (x.options->secrets_in_command == SecretsInCommand::refuse && x.redacted != r.command)
+    if (x.options->secrets_in_command == SecretsInCommand::refuse && x.redacted)
         return fail(x, errc::secret_in_command,
                     "The command text contains a secret. Pass the name of a variable in env_refs "
                     "instead, and use that variable in the command.");
@@ -248,8 +250,8 @@ void ExecutorCore::announce_wait(Execution& x)
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
 asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
-    x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
+    x.tree_key = tree_key_of(x.worktree);
+    x.tree_slot.emplace(tree_queue(x.tree_key), *x.alarm);
     for (;;) {
         co_await wait_for_slot(x, *x.tree_slot);
         co_await wait_for_resume(x);
@@ -314,7 +316,7 @@ bool ExecutorCore::lacks_free_resources(const Execution& x)
     auto found = executor::shortage_of(options.free_resources(), options);
     if (found.empty() != shortage.empty()) {
         const auto type = found.empty() ? EventType::starts_resumed : EventType::starts_paused;
-        auto e = event({x.request.ids(), {}, 1}, x.redacted, x.request.worktree, type);
+        auto e = event({x.request.ids(), {}, 1}, x.redacted_command(), x.worktree, type);
         if (!found.empty()) e.details["reason"] = found;
         emit(e);
     }
@@ -362,7 +364,7 @@ asio::awaitable<error_code> ExecutorCore::open(Execution& x)
 {
     error_code ec;
     std::string problem;
-    x.mailbox = open_mailbox(x.request.worktree, ec, problem);
+    x.mailbox = open_mailbox(x.worktree, ec, problem);
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     ec = co_await lock(x);
     if (ec) co_return ec;
@@ -371,7 +373,7 @@ asio::awaitable<error_code> ExecutorCore::open(Execution& x)
         co_return fail(x, ec,
                        fmt::format("An agent is still running attempt {} in the worktree '{}', "
                                    "although it was asked to stop. Wait for it, or kill it.",
-                                   *attempt, x.request.worktree.string()));
+                                   *attempt, x.worktree));
     }
     co_return error_code{};
 }
@@ -384,21 +386,20 @@ asio::awaitable<error_code> ExecutorCore::lock(Execution& x)
            options.clock->now() < give_up_time && !x.is_cancelled())
         co_await x.alarm->wait_until(options.clock->now() + lock_retry);
 
-    const auto tree = x.request.worktree.string();
     if (ec == errc::worktree_busy)
         co_return fail(x, ec,
                        fmt::format("Another executor is running a command in the worktree '{}'. "
                                    "Wait for it, or identify it with 'autoexec status'.",
-                                   tree));
+                                   x.worktree));
     if (ec)
         co_return fail(x, ec,
-                       fmt::format("Cannot lock the worktree '{}': {}.", tree, ec.message()));
+                       fmt::format("Cannot lock the worktree '{}': {}.", x.worktree, ec.message()));
     co_return error_code{};
 }
 
 MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
 {
-    MonitorOptions w{x.request.expected_artifacts, x.baseline};
+    MonitorOptions w;
     w.attempt_id_required = options.agent_in_process;
     w.claim_required = options.agent_in_process;
     w.artifact_detection = x.options->artifact_detection;
@@ -410,7 +411,7 @@ MonitorOptions ExecutorCore::monitor_options(const Execution& x) const
 void ExecutorCore::find_git_tree(Execution& x)
 {
     if (x.hooks().before_retry || options.tree_state || x.mailbox->git_tree()) return;
-    if (auto context = git::git_context_of(x.request.worktree))
+    if (auto context = git::git_context_of(x.worktree))
         x.git = std::make_unique<git::GitContext>(*std::move(context));
 }
 
@@ -420,7 +421,7 @@ std::optional<milliseconds> ExecutorCore::delay_before_retry(const Execution& x,
     const auto& policy = x.request.retry ? *x.request.retry : x.options->retry;
     const int max_attempts =
         x.options->error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
-    if (a.attempt >= max_attempts || !may_retry(a.end.facts, x.request.idempotent))
+    if (a.attempt >= max_attempts || !may_retry(a.end->facts, x.request.idempotent))
         return std::nullopt;
     const auto delay = retry_delay(policy, a.attempt, options.random());
     if (x.options->total_timeout > milliseconds::zero() &&
@@ -481,7 +482,7 @@ asio::awaitable<bool> ExecutorCore::pause(Execution& x, const Attempt& a, millis
         x.result->warnings.push_back("No further attempt: " + tree);
         co_return false;
     }
-    if (x.hooks().before_retry) x.baseline.reset();
+    if (x.hooks().before_retry) x.request.artifact_baseline.reset();
     if (!tree.empty()) retry.details["tree"] = options.redactor->redact(tree);
     co_await emit_and_drain(std::move(retry));
 
@@ -534,7 +535,7 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
     const auto context = describe ? std::nullopt : context_of(x);
     if (!describe && !context) co_return true;
     try {
-        auto preparing = describe ? describe(x.request.worktree)
+        auto preparing = describe ? describe(x.worktree)
                                   : git::tree_state(supervised_spawner(), options.clock,
                                                     x.git_interrupt, *context);
         state = co_await std::move(preparing);
@@ -548,14 +549,17 @@ asio::awaitable<bool> ExecutorCore::prepare_tree(const Execution& x, std::string
 void ExecutorCore::accept_answer(Execution& x, const protocol::AnswerFile& file)
 {
     if (file.attempt_id != x.attempt_id()) return;
+    auto& input = x.input.edit();
     for (const auto& prompt : file.prompts) {
-        if (x.prompts.size() < max_prompts && prompt.size() <= protocol::max_prompt)
-            x.prompts.push_back({prompt, &prompt == &file.prompts.back() ? file.prompt_id : ""});
+        if (input.prompts.size() < max_prompts && prompt.size() <= protocol::max_prompt)
+            input.prompts.push_back(
+                {prompt, &prompt == &file.prompts.back() ? file.prompt_id : ""});
         else
             warn_once(x, fmt::format("A prompt was dropped: at most {} wait, of at most {} bytes.",
                                      max_prompts, protocol::max_prompt));
     }
-    if (!file.answer.question_id.empty()) x.answers.push_back({file.attempt_id, file.answer, {}});
+    if (!file.answer.question_id.empty())
+        input.answers.push_back({file.attempt_id, file.answer, {}});
     wake(x);
 }
 
@@ -687,10 +691,10 @@ try {
     throw;
 }
 
-std::string ExecutorCore::tree_key_of(const fs::path& worktree)
+std::string ExecutorCore::tree_key_of(const std::string& worktree)
 {
     struct stat st {};
-    if (::stat(worktree.c_str(), &st) != 0) return worktree.string();
+    if (::stat(worktree.c_str(), &st) != 0) return worktree;
     return fmt::format("{}:{}", st.st_dev, st.st_ino);
 }
 

@@ -71,6 +71,12 @@ struct Prompt {
     std::string id;  ///< Given by the person's process. Empty: it does not ask for its end.
 };
 
+/// What a person answers and says to a running command.
+struct PersonInput {
+    std::vector<protocol::AnswerFile> answers;
+    std::list<Prompt> prompts;
+};
+
 struct Attempt;
 struct Execution;
 struct ExecutorCore;
@@ -115,6 +121,10 @@ struct Execution {
     [[nodiscard]] const std::string& agent() const;
     /// The id of the running attempt; empty: there is none.
     [[nodiscard]] const std::string& attempt_id() const;
+    [[nodiscard]] const std::string& redacted_command() const noexcept
+    {
+        return redacted ? *redacted : request.command;
+    }
     [[nodiscard]] bool is_cancelled() const noexcept
     {
         return cancelled != asio::cancellation_type::none;
@@ -124,14 +134,17 @@ struct Execution {
     Completion completion;
     CommandRequest request;
     std::shared_ptr<const ExecutionOptions> options;  ///< As of its start.
-    std::string redacted;
+    /// The command without its secrets; null: it has none.
+    std::unique_ptr<const std::string> redacted;
+    std::string
+        worktree;  ///< Instead of that in the request, and absolute: a path takes much more.
     std::shared_ptr<Timer> alarm;  ///< Of its coroutine; null while it waits for its agent.
     // Destroyed in reverse order: the lock is released first, the worktree's queue slot last.
-    std::unique_ptr<async::SemaphoreGuard> tree_slot;
+    std::optional<async::SemaphoreGuard> tree_slot;
     // Released while waiting for a retry.
     async::FifoSemaphore* agent_slots = nullptr;  ///< Those of its agent; null: no limit.
     std::unique_ptr<async::SemaphoreGuard> agent_slot;
-    std::unique_ptr<async::SemaphoreGuard> slot;
+    std::optional<async::SemaphoreGuard> slot;
     std::unique_ptr<Mailbox> mailbox;
     /// The worktree's context, determined before a program could change it, if the mailbox does not
     /// know it.
@@ -154,28 +167,22 @@ struct Execution {
     asio::cancellation_type cancelled = asio::cancellation_type::none;
     std::unique_ptr<Attempt> attempt;                    ///< The running one, if any.
     std::optional<WaitingExecutions::iterator> waiting;  ///< Its place while it waits.
-    std::vector<protocol::AnswerFile> answers;           ///< Of a person; not passed on yet.
-    std::list<Prompt> prompts;  ///< The same; std::deque allocates when empty.
+    Rare<PersonInput> input;                             ///< Not passed on yet.
     std::optional<time_point> first_published;
-    std::chrono::nanoseconds queued{0};        ///< Before its running attempt.
-    std::optional<ArtifactBaseline> baseline;  ///< Absent: not yet recorded.
-    std::chrono::nanoseconds all_queued{0};    ///< Before all of them.
-    int attempts = 0;                          ///< Published.
-    Rare<ExecutionResult> result;              ///< `describe_result` completes it.
+    std::chrono::nanoseconds queued{0};      ///< Before its running attempt.
+    std::chrono::nanoseconds all_queued{0};  ///< Before all of them.
+    int attempts = 0;                        ///< Published.
+    Rare<ExecutionResult> result;            ///< `describe_result` completes it.
 };
 
 /// When the wait for an attempt acts without a report of its agent. `max()`: never.
 struct AttemptTimes {
     time_point deadline;
-    time_point start = time_point::max();      ///< An agent must have claimed the command.
-    time_point unclaimed = time_point::max();  ///< Warns that no agent has.
-    /// After the deadline, the last attempt to read a status for which resources are lacking: it
-    /// may be the result.
-    time_point give_up;
+    time_point start = time_point::max();       ///< An agent must have claimed the command.
+    time_point unclaimed = time_point::max();   ///< Warns that no agent has.
     std::chrono::milliseconds stall_timeout{};  ///< Zero: no limit.
     time_point last_change;
     time_point next_poll;
-    time_point wake;                ///< The earliest of all these.
     bool waits_for_person = false;  ///< Then it does not stall.
     /// An answer or a prompt was passed on; the agent's next status shows that it was taken.
     bool awaits_agent = false;
@@ -226,15 +233,21 @@ struct OpenPrompts {
 };
 
 /// One attempt of an execution.
-struct Attempt : Correlation {
-    Attempt(Execution& x, std::string id, int number, const MonitorOptions& monitoring);
+struct Attempt {
+    Attempt(const Execution& x, std::string id, int number, const MonitorOptions& monitoring);
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;
 
+    /// A copy, for what outlives the attempt.
+    [[nodiscard]] Correlation ids() const { return {execution, attempt_id, attempt}; }
+
+    const ExecutionIds& execution;
+    std::string attempt_id;  ///< Empty: a worktree is watched for whatever attempt.
+    int attempt;
     AttemptMonitor monitor;
     AttemptTimes times;
     Notifier::Subscription changes;  ///< In its worktree.
-    AttemptEnd end;
+    Rare<AttemptEnd> end;
     Rare<std::optional<Usage>> usage;  ///< Its own.
     time_point published;
     std::chrono::system_clock::time_point started_at;
@@ -245,7 +258,7 @@ struct Attempt : Correlation {
     std::unique_ptr<OpenQuestion> question;
     Rare<std::map<std::string, std::string>> digests;  ///< Of its questions, keyed by id.
     std::size_t unanswered = 0;                        ///< Number of questions that got no answer.
-    OpenPrompts prompts;
+    Rare<OpenPrompts> prompts;
 };
 
 /// What a dead executor's attempt has left in a worktree.
@@ -365,7 +378,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void poll(const std::shared_ptr<Execution>& x);
     void poll_soon(Execution& x);
     void poll_first();
-    bool has_ended(Execution& x, Attempt& a);
+    std::optional<time_point> poll_attempt(Execution& x, Attempt& a);
     void schedule(const std::shared_ptr<Execution>& x, time_point wake);
     std::shared_ptr<Execution> remove_first();
     [[nodiscard]] bool is_poll_due() const;
@@ -411,7 +424,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     // Records.
     void report_polling(Execution& x, const Attempt& a);
     [[nodiscard]] Event event(const Execution& x, const Attempt& a, EventType type) const;
-    [[nodiscard]] Event event(const Correlation& attempt, std::string command,
+    [[nodiscard]] Event event(Correlation attempt, std::string command,
                               std::filesystem::path worktree, EventType type) const;
     void emit(const Event& event);
     asio::awaitable<void> emit_and_drain(Event event);
@@ -443,7 +456,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     async::FifoSemaphore& tree_queue(const std::string& key);
     void drop_idle_queue(const std::string& key);
-    static std::string tree_key_of(const std::filesystem::path& worktree);
+    static std::string tree_key_of(const std::string& worktree);
 
     ExecutorOptions options;
     std::shared_ptr<const ExecutionOptions> shared_options;  ///< Those of new executions.

@@ -35,17 +35,17 @@ AgentVerdict verdict_of(const Attempt& a, const Redactor& redactor)
 {
     AgentVerdict verdict;
     const auto& status = a.monitor.status();
-    if (a.end.facts.cause == Cause::reported && a.end.error && counts(*a.end.error))
-        return failure_of(*a.end.error);
+    if (a.end->facts.cause == Cause::reported && a.end->error && counts(*a.end->error))
+        return failure_of(*a.end->error);
     // What the program had tried again and again until its time was over.
-    const bool late = a.end.status == ExecutionStatus::timeout && status && status->cause;
+    const bool late = a.end->status == ExecutionStatus::timeout && status && status->cause;
     if (late && counts(*status->cause)) {
         auto cause = *status->cause;
         cause.message = agent_text(redactor, cause.message, max_agent_message);
         return failure_of(cause);
     }
-    const bool has_ended = a.end.facts.cause == Cause::reported && status && status->exit_code;
-    if (a.end.facts.completed || (has_ended && a.end.status == ExecutionStatus::failed))
+    const bool has_ended = a.end->facts.cause == Cause::reported && status && status->exit_code;
+    if (a.end->facts.completed || (has_ended && a.end->status == ExecutionStatus::failed))
         verdict.kind = AgentVerdict::Kind::works;
     return verdict;
 }
@@ -114,7 +114,7 @@ void ExecutorCore::report_fallback(Execution& x, const HeldAgent& held)
 Event ExecutorCore::hold_event(const Execution& x, EventType type, const HeldAgent& held) const
 {
     Correlation ids{x.request.ids(), {}, x.attempts + 1};
-    auto e = event(ids, x.redacted, x.request.worktree, type);
+    auto e = event(std::move(ids), x.redacted_command(), x.worktree, type);
     e.details["agent"] = held.name;
     e.details["code"] = held.code;
     e.details["until"] = text::iso_utc(held.until);
@@ -179,7 +179,7 @@ void ExecutorCore::note_agent(Execution& x, const Attempt& a)
         x.seen_agent = agent_text(*options.redactor, *status->agent, max_agent_code);
     const bool probe = std::exchange(x.probe, false);
     const auto& agent = known_agent(x);
-    if (a.end.facts.completed && !probe && agents.find(agent) == nullptr) return;
+    if (a.end->facts.completed && !probe && agents.find(agent) == nullptr) return;
     const auto change = agents.end(agent, verdict_of(a, *options.redactor), probe, is_seen_only(x),
                                    options.breaker);
     if (change == AgentChange::none) return;

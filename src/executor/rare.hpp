@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 namespace autoexec::inline v1 {
 
@@ -18,6 +19,12 @@ public:
     {
         if (!value_) value_ = std::make_unique<T>();
         return *value_;
+    }
+
+    Rare& operator=(T value)
+    {
+        edit() = std::move(value);
+        return *this;
     }
 
     /// The value, which is `T()` afterwards.

@@ -110,14 +110,14 @@ std::string last_line(const Execution& x, const Attempt& a)
 
 Event ExecutorCore::event(const Execution& x, const Attempt& a, EventType type) const
 {
-    return event(a, x.redacted, x.request.worktree, type);
+    return event(a.ids(), x.redacted_command(), x.worktree, type);
 }
 
-Event ExecutorCore::event(const Correlation& attempt, std::string command,
-                          std::filesystem::path worktree, EventType type) const
+Event ExecutorCore::event(Correlation attempt, std::string command, std::filesystem::path worktree,
+                          EventType type) const
 {
     Event e;
-    e.ids() = attempt;
+    e.ids() = std::move(attempt);
     e.type = type;
     e.time = options.clock->system_now();
     e.command = std::move(command);
@@ -150,7 +150,7 @@ Event ExecutorCore::detected_event(const Execution& x, const Attempt& a) const
 {
     const auto& r = x.request;
     auto detected = event(x, a, EventType::command_detected);
-    detected.details["command_file"] = (r.worktree / control_files::command).string();
+    detected.details["command_file"] = x.worktree + '/' + control_files::command;
     if (!r.expected_artifacts.empty())
         detected.details["expected_artifacts"] = boost::json::value_from(r.expected_artifacts);
     return detected;
@@ -231,7 +231,7 @@ void ExecutorCore::record_progress(Execution& x, Attempt& a)
 void ExecutorCore::report_polling(Execution& x, const Attempt& a)
 {
     if (x.polling_reported || x.read_only || options.file_events == FileEvents::off) return;
-    auto reason = options.redactor->redact(options.notifier->problem(x.request.worktree));
+    auto reason = options.redactor->redact(options.notifier->problem(x.worktree));
     if (reason.empty()) return;
     x.polling_reported = true;
     auto e = event(x, a, EventType::polling_only);
@@ -261,7 +261,7 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x)
     x.result->attempt_id = a.attempt_id;
     report_late_prompts(x, a);
     fill_result(x, a);
-    x.has_started |= a.end.facts.cause != Cause::not_started;
+    x.has_started |= a.end->facts.cause != Cause::not_started;
     if (!std::exchange(x.recorded, false)) {
         record_end(x, a);
         note_agent(x, a);
@@ -277,18 +277,18 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x)
         known = co_await notify_end(x);
     }
     if (known) {
-        const auto ec = x.mailbox->clean(a.attempt_id, !a.end.facts.stop_confirmed);
+        const auto ec = x.mailbox->clean(a.attempt_id, !a.end->facts.stop_confirmed);
         if (ec)
             x.result->warnings.push_back(
                 fmt::format("Files of the command could not be removed from the worktree '{}': {}.",
-                            x.request.worktree.string(), ec.message()));
+                            x.worktree, ec.message()));
         if (delay)
             announce_retry(x, a);
         else
             forget_running(a);
     }
     const auto ended = std::move(x.attempt);
-    options.notifier->notify_report(x.request.worktree);
+    options.notifier->notify_report(x.worktree);
     if (!delay) co_return false;
     const bool again = co_await pause(x, a, *delay);
     if (!again) co_await notify_end(x);
@@ -359,30 +359,30 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     describe_result(x);
     auto& r = x.result.edit();
     r.verified = a.monitor.verify(r.missing_artifacts);
-    if (a.end.status == ExecutionStatus::completed && x.request.require_artifacts &&
+    if (a.end->status == ExecutionStatus::completed && x.request.require_artifacts &&
         !r.missing_artifacts.empty()) {
-        a.end.status = ExecutionStatus::failed;
-        a.end.error = CommandError{
+        a.end->status = ExecutionStatus::failed;
+        a.end->error = CommandError{
             fmt::format("the agent reported success, but {} {} missing or unchanged{}",
                         fmt::join(r.missing_artifacts, ", "),
                         r.missing_artifacts.size() == 1 ? "is" : "are", last_line(x, a)),
             "artifact_missing", std::nullopt, 0};
         // What the program was not allowed to do explains it better.
         if (const auto denied = denied_sentence(a); !denied.empty())
-            a.end.error = CommandError{denied, "permission_needed", false, 0};
-    } else if (a.end.status == ExecutionStatus::completed) {
+            a.end->error = CommandError{denied, "permission_needed", false, 0};
+    } else if (a.end->status == ExecutionStatus::completed) {
         if (auto denied = denied_sentence(a); !denied.empty())
             r.warnings.push_back(std::move(denied));
     }
     if (const auto& status = a.monitor.status();
-        status && status->cause && a.end.status == ExecutionStatus::timeout && a.end.error)
-        a.end.error->message +=
-            fmt::format("{} Last known cause: {}", a.end.error->message.ends_with('.') ? "" : ".",
+        status && status->cause && a.end->status == ExecutionStatus::timeout && a.end->error)
+        a.end->error->message +=
+            fmt::format("{} Last known cause: {}", a.end->error->message.ends_with('.') ? "" : ".",
                         agent_text(*options.redactor, status->cause->message, max_agent_message));
-    a.end.facts.completed = a.end.status == ExecutionStatus::completed;
-    r.status = a.end.status;
-    r.error = a.end.error;
-    if (a.end.facts.cause != Cause::reported && a.end.facts.cause != Cause::artifacts)
+    a.end->facts.completed = a.end->status == ExecutionStatus::completed;
+    r.status = a.end->status;
+    r.error = a.end->error;
+    if (a.end->facts.cause != Cause::reported && a.end->facts.cause != Cause::artifacts)
         r.completion_method = CompletionMethod::none;
 
     // What an earlier attempt reported is not the result of this one.
@@ -391,7 +391,7 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     r.exit_code.reset();
     r.signal.reset();
     r.output.clear();
-    if (a.end.facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
+    if (a.end->facts.cause == Cause::artifacts) r.artifacts = x.request.expected_artifacts;
     if (!a.monitor.status()) return;
     const auto& status = *a.monitor.status();
     r.reported = status.status;
@@ -407,7 +407,7 @@ void ExecutorCore::fill_result(Execution& x, Attempt& a)
     if (r.usage) r.usage->model = agent_text(*options.redactor, r.usage->model, max_agent_code);
     for (const auto& warning : status.warnings)
         r.warnings.push_back(options.redactor->redact(warning));
-    if (status.tree_unchanged && a.end.facts.completed && x.request.expected_artifacts.empty())
+    if (status.tree_unchanged && a.end->facts.completed && x.request.expected_artifacts.empty())
         r.warnings.emplace_back("The program changed nothing in the worktree.");
     set_artifacts(*options.redactor, status.artifacts, r);
 }
@@ -421,13 +421,13 @@ void ExecutorCore::record_end(Execution& x, const Attempt& a)
         e.details["count"] = a.rejections - max_rejections;
         emit(e);
     }
-    auto e = event(x, a, end_type(a.end.status));
-    if (a.end.error) {
-        e.details["error"] = a.end.error->message;
-        if (!a.end.error->code.empty()) e.details["code"] = a.end.error->code;
+    auto e = event(x, a, end_type(a.end->status));
+    if (a.end->error) {
+        e.details["error"] = a.end->error->message;
+        if (!a.end->error->code.empty()) e.details["code"] = a.end->error->code;
     }
     e.details["duration_ms"] = duration;
-    if (a.end.status == ExecutionStatus::timeout) e.details["outcome"] = "timeout";
+    if (a.end->status == ExecutionStatus::timeout) e.details["outcome"] = "timeout";
     const auto& r = x.result.get();
     e.details["completion_method"] = std::string(to_string(r.completion_method));
     if (!x.request.expected_artifacts.empty()) {
@@ -448,18 +448,18 @@ ExecutionMetric ExecutorCore::metric_of(const Execution& x, const Attempt& a) co
     const auto& r = x.result.get();
     ExecutionMetric m;
     m.ids() = a.ids();
-    m.command = x.redacted;
-    m.status = a.end.status;
+    m.command = x.redacted_command();
+    m.status = a.end->status;
     m.queued = x.queued;
     m.started_at = a.started_at;
     m.retry_count = a.attempt - 1;
     m.completed_at = options.clock->system_now();
-    if (a.end.error) {
-        m.error_message = a.end.error->message;
-        m.error_code = a.end.error->code;
+    if (a.end->error) {
+        m.error_message = a.end->error->message;
+        m.error_code = a.end->error->code;
     }
     m.attempt_id = a.attempt_id;
-    m.worktree = x.request.worktree;
+    m.worktree = x.worktree;
     static const auto host = handoff::host_name();  // a system call less for each attempt
     m.host = host;
     m.session = r.session;

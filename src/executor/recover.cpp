@@ -38,15 +38,14 @@ asio::awaitable<error_code> ExecutorCore::lock_adopted(Execution& x)
 {
     error_code ec;
     std::string problem;
-    x.mailbox = open_mailbox(x.request.worktree, ec, problem);
+    x.mailbox = open_mailbox(x.worktree, ec, problem);
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     // Later executions queue behind this one; a running one is not waited for.
-    x.tree_key = tree_key_of(x.request.worktree);
-    x.tree_slot = std::make_unique<async::SemaphoreGuard>(tree_queue(x.tree_key), *x.alarm);
+    x.tree_key = tree_key_of(x.worktree);
+    x.tree_slot.emplace(tree_queue(x.tree_key), *x.alarm);
     if (x.tree_slot->admitted()) co_return co_await lock(x);
     co_return fail(x, errc::worktree_busy,
-                   fmt::format("Another command is running in the worktree '{}'.",
-                               x.request.worktree.string()));
+                   fmt::format("Another command is running in the worktree '{}'.", x.worktree));
 }
 
 // A reader has the lock of the dead executor for a moment, and a recovery for a second.
@@ -74,7 +73,7 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, AttemptReference r
         std::make_unique<Attempt>(x, reference.attempt_id, std::max(reference.number, 1), w);
     auto& a = *x.attempt;
     if (auto recorded = records::artifacts_before(options.project_root, a.attempt_id))
-        x.baseline = std::move(recorded);
+        x.request.artifact_baseline = std::move(recorded);
     const auto now = options.clock->system_now();
     a.started_at = reference.started_at.value_or(now);
     a.published = options.clock->now() -
@@ -88,7 +87,7 @@ asio::awaitable<error_code> ExecutorCore::adopt(Execution& x, AttemptReference r
         co_return co_await begin_attempt(x, a.attempt);
     }
     record_published(x, a);
-    x.recorded = is_recorded(a);
+    x.recorded = is_recorded(a.ids());
     a.times = times_of(x, a);
     co_return error_code{};
 }
@@ -98,7 +97,7 @@ asio::awaitable<error_code> ExecutorCore::watch(Execution& x)
     if (const auto flaw = check(x)) co_return flaw;
     error_code ec;
     std::string problem;
-    x.mailbox = open_mailbox(x.request.worktree, ec, problem);
+    x.mailbox = open_mailbox(x.worktree, ec, problem);
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     auto w = monitor_options(x);
     w.claim_required = false;

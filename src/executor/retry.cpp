@@ -40,20 +40,15 @@ std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, do
     return std::chrono::milliseconds(std::llround(base * random));
 }
 
-PollingInterval::PollingInterval(std::chrono::milliseconds initial,
-                                 std::chrono::milliseconds max_delay, bool adaptive)
-    : initial_(initial),
-      max_delay_(std::max(initial, max_delay)),
-      current_(initial),
-      adaptive_(adaptive)
-{}
-
-std::chrono::nanoseconds PollingInterval::next(double random)
+std::chrono::nanoseconds PollingInterval::next(const ExecutionOptions& options, double random)
 {
     using std::chrono::nanoseconds;
-    if (!adaptive_) return std::chrono::duration_cast<nanoseconds>(initial_);
+    const auto initial = options.polling_interval;
+    if (!options.adaptive_polling) return initial;
+    current_ = std::max<std::chrono::duration<double>>(current_, initial);
     const auto wait = current_ * (0.9 + 0.2 * random);
-    current_ = std::min(current_ * 1.5, max_delay_);
+    current_ = std::min<std::chrono::duration<double>>(
+        current_ * 1.5, std::max(initial, options.max_polling_interval));
     return std::chrono::duration_cast<nanoseconds>(wait);
 }
 

@@ -35,19 +35,12 @@ std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, do
 /// The polling interval of one execution.
 class PollingInterval {
 public:
-    PollingInterval() = default;
-    PollingInterval(std::chrono::milliseconds initial, std::chrono::milliseconds max_delay,
-                    bool adaptive);
-
     /// The delay before the next poll; it grows. `random` is in [0, 1).
-    std::chrono::nanoseconds next(double random);
-    void reset() noexcept { current_ = initial_; }
+    std::chrono::nanoseconds next(const ExecutionOptions& options, double random);
+    void reset() noexcept { current_ = {}; }
 
 private:
-    std::chrono::duration<double> initial_{};
-    std::chrono::duration<double> max_delay_{};
-    std::chrono::duration<double> current_{};
-    bool adaptive_ = false;
+    std::chrono::duration<double> current_{};  ///< Zero: that of the options.
 };
 
 }  // namespace autoexec::inline v1

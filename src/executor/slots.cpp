@@ -67,7 +67,7 @@ asio::awaitable<void> ExecutorCore::take_slots(Execution& x)
             serve_slots_if_needed();
             co_await wait_for_slot(x, *x.agent_slot);
         }
-        x.slot = std::make_unique<async::SemaphoreGuard>(slots, *x.alarm);
+        x.slot.emplace(slots, *x.alarm);
         serve_slots_if_needed();
     }
     co_await wait_for_slot(x, *x.slot);

@@ -40,7 +40,7 @@ asio::awaitable<void> ExecutorCore::wait_for_resume(Execution& x)
          reason = reason_for_pause(x)) {
         if (std::exchange(reported, reason) != reason) {
             announce_wait(x);
-            auto e = event({x.request.ids(), {}, x.attempts + 1}, x.redacted, x.request.worktree,
+            auto e = event({x.request.ids(), {}, x.attempts + 1}, x.redacted_command(), x.worktree,
                            EventType::waiting_for_resume);
             e.details["reason"] = reason;
             emit(e);

@@ -53,20 +53,17 @@ AttemptTimes ExecutorCore::times_of(const Execution& x, const Attempt& a)
     if (o.total_timeout > milliseconds::zero())
         times.deadline = std::min(times.deadline, *x.first_published + o.total_timeout);
     if (!x.read_only) times.unclaimed = a.published + unclaimed_after;
-    times.give_up = times.deadline + o.stop_grace + stop_margin;
     times.stall_timeout = o.stall_timeout;
     times.last_change = a.published;
     times.next_poll = a.published;
-    times.interval =
-        PollingInterval(o.polling_interval, o.max_polling_interval, o.adaptive_polling);
     return times;
 }
 
 void ExecutorCore::wait_for_agent(const std::shared_ptr<Execution>& x)
 {
     x->alarm.reset();
-    x->attempt->changes = options.notifier->watch(
-        x->request.worktree, [weak = std::weak_ptr(x)] {  // called on any thread
+    x->attempt->changes =
+        options.notifier->watch(x->worktree, [weak = std::weak_ptr(x)] {  // called on any thread
             if (auto one = weak.lock()) wake_later(std::move(one));
         });
     poll(x);
@@ -82,10 +79,10 @@ void ExecutorCore::wake_later(std::shared_ptr<Execution> x)
 void ExecutorCore::poll(const std::shared_ptr<Execution>& x)
 {
     auto& a = *x->attempt;
-    if (has_ended(*x, a))
-        run(x, end_attempt(*x));
+    if (const auto next = poll_attempt(*x, a))
+        schedule(x, *next);
     else
-        schedule(x, a.times.wake);
+        run(x, end_attempt(*x));
 }
 
 void ExecutorCore::schedule(const std::shared_ptr<Execution>& x, time_point wake)
@@ -163,8 +160,8 @@ void ExecutorCore::poll_first()
     }
 }
 
-/// One poll. True: the attempt has ended. Else `AttemptTimes::wake` is the time of the next one.
-bool ExecutorCore::has_ended(Execution& x, Attempt& a)
+/// Returns the time of the next poll; nullopt: the attempt has ended.
+std::optional<time_point> ExecutorCore::poll_attempt(Execution& x, Attempt& a)
 {
     auto& times = a.times;
     const auto observation = observe(x, a);
@@ -178,33 +175,32 @@ bool ExecutorCore::has_ended(Execution& x, Attempt& a)
     pass_on(x, a);
     if (observation.kind != Observation::Kind::waiting) {
         classify(x, a, observation);
-        return true;
+        return std::nullopt;
     }
     if (x.is_cancelled()) {
         a.end = failed_end(Cause::cancelled, "cancelled", "The command was cancelled.");
-        a.end.status = ExecutionStatus::cancelled;
-        return true;
+        a.end->status = ExecutionStatus::cancelled;
+        return std::nullopt;
     }
-    if (!a.monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a)) return true;
+    if (!a.monitor.started() && x.mailbox->command_replaced() && !publish_again(x, a))
+        return std::nullopt;
     const bool is_poll =
         !warn_if_unclaimed(x, a, now) || observation.changed || now >= times.next_poll;
-    if (now >= times.deadline && a.monitor.shortage() && now < times.give_up) {
-        times.wake = std::min(now + stop_poll, times.give_up);
-        return false;
-    }
+    // Until then, a status may be read for which resources are lacking now: it may be the result.
+    const auto give_up = times.deadline + x.options->stop_grace + stop_margin;
+    if (now >= times.deadline && a.monitor.shortage() && now < give_up)
+        return std::min(now + stop_poll, give_up);
     if (is_start_overdue(x, a, now)) {
         if (withdraw(x, a)) {
             a.end = not_started_end(x, a);
-            return true;
+            return std::nullopt;
         }
         times.start = now + stop_poll;  // an agent may still drop its claim
-        times.wake = now;
-        return false;
+        return now;
     }
-    if (fails_on_input(x, a) || ends_by_time(x, a, now)) return true;
+    if (fails_on_input(x, a) || ends_by_time(x, a, now)) return std::nullopt;
     if (is_poll) times.next_poll = now + polling_interval(x, a);
-    times.wake = times.next(a.monitor, now);
-    return false;
+    return times.next(a.monitor, now);
 }
 
 bool ExecutorCore::warn_if_unclaimed(Execution& x, Attempt& a, time_point now)
@@ -219,14 +215,14 @@ std::chrono::nanoseconds ExecutorCore::polling_interval(Execution& x, Attempt& a
 {
     const bool notified = is_notified(x, a);
     if (!notified) report_polling(x, a);
-    return notified ? safety_interval(x) : a.times.interval.next(options.random());
+    return notified ? safety_interval(x) : a.times.interval.next(*x.options, options.random());
 }
 
 /// True if whatever could end the attempt is notified.
 bool ExecutorCore::is_notified(const Execution& x, const Attempt& a) const
 {
     if (options.file_events == FileEvents::off) return false;
-    const auto coverage = options.notifier->coverage(x.request.worktree);
+    const auto coverage = options.notifier->coverage(x.worktree);
     // Until it is claimed, a program may replace the command file.
     if (options.agent_in_process && a.monitor.started()) return coverage != Coverage::none;
     const bool by_artifacts =
@@ -291,14 +287,14 @@ bool ExecutorCore::ends_by_time(const Execution& x, Attempt& a, time_point now) 
             fmt::format("The command was stopped after its {} time-out",
                         seconds(duration_cast<milliseconds>(a.times.deadline - a.published))));
         if (!a.monitor.problem().empty())
-            a.end.error->message += "; its status file was ignored: " + a.monitor.problem();
+            a.end->error->message += "; its status file was ignored: " + a.monitor.problem();
         if (a.question)
-            a.end.error->message += "; it waited for a person: " + words_of(*a.question);
-        a.end.status = ExecutionStatus::timeout;
+            a.end->error->message += "; it waited for a person: " + words_of(*a.question);
+        a.end->status = ExecutionStatus::timeout;
     } else if (now >= a.times.stall()) {
         a.end = failed_end(Cause::stalled, "stalled",
                            fmt::format("No progress for {}.", seconds(a.times.stall_timeout)));
-        a.end.status = ExecutionStatus::timeout;
+        a.end->status = ExecutionStatus::timeout;
     } else {
         return false;
     }
@@ -347,7 +343,7 @@ bool ExecutorCore::publish_again(Execution& x, Attempt& a)
     }
     // On failure, the next poll tries again, up to the limit.
     (void)x.mailbox->publish(files_of(x, a), options.durability);
-    options.notifier->notify(x.request.worktree);
+    options.notifier->notify(x.worktree);
     return true;
 }
 

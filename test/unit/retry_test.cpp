@@ -85,30 +85,45 @@ TEST_CASE("no policy makes a delay negative, endless, or longer than the longest
                 }
 }
 
+namespace {
+
+ExecutionOptions polled(std::chrono::milliseconds initial, bool adaptive)
+{
+    ExecutionOptions options;
+    options.polling_interval = initial;
+    options.max_polling_interval = 10s;
+    options.adaptive_polling = adaptive;
+    return options;
+}
+
+}  // namespace
+
 TEST_CASE("polling slows down by half up to the longest interval, with a tenth of jitter")
 {
-    PollingInterval interval(4s, 10s, true);
-    CHECK(interval.next(0.5) == 4s);
-    CHECK(interval.next(0.5) == 6s);
-    CHECK(interval.next(0.5) == 9s);
-    CHECK(interval.next(0.5) == 10s);
-    CHECK(interval.next(0.0) == 9s);
-    CHECK(interval.next(1.0) == 11s);
+    const auto options = polled(4s, true);
+    PollingInterval interval;
+    CHECK(interval.next(options, 0.5) == 4s);
+    CHECK(interval.next(options, 0.5) == 6s);
+    CHECK(interval.next(options, 0.5) == 9s);
+    CHECK(interval.next(options, 0.5) == 10s);
+    CHECK(interval.next(options, 0.0) == 9s);
+    CHECK(interval.next(options, 1.0) == 11s);
     interval.reset();
-    CHECK(interval.next(0.5) == 4s);
+    CHECK(interval.next(options, 0.5) == 4s);
 }
 
 TEST_CASE("polling that does not adapt is exact")
 {
-    PollingInterval interval(4s, 10s, false);
-    for (const double random : {0.0, 0.3, 0.999}) CHECK(interval.next(random) == 4s);
+    PollingInterval interval;
+    for (const double random : {0.0, 0.3, 0.999})
+        CHECK(interval.next(polled(4s, false), random) == 4s);
 }
 
 TEST_CASE("an interval longer than the maximum is not changed")
 {
-    PollingInterval interval(40s, 10s, true);
-    CHECK(interval.next(0.5) == 40s);
-    CHECK(interval.next(0.5) == 40s);
+    PollingInterval interval;
+    CHECK(interval.next(polled(40s, true), 0.5) == 40s);
+    CHECK(interval.next(polled(40s, true), 0.5) == 40s);
 }
 
 TEST_SUITE_END();
