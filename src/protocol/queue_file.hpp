@@ -64,7 +64,7 @@ struct QueuedResult {
     /// When `autoexec wait` printed it; absent: not yet.
     std::optional<std::chrono::system_clock::time_point> reported_at;
     boost::json::object result;  ///< As `autoexec run --json` prints it.
-    /// As `json_of_request`, which is not redacted; empty: not kept.
+    /// As `json_of_request`; empty: not kept.
     boost::json::object request;
 };
 

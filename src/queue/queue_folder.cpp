@@ -115,7 +115,7 @@ protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
     protocol::QueuedResult ended;
     ended.id = request.id();
     ended.result = to_json(cancelled_execution(request));
-    ended.request = protocol::json_of_request(request);
+    keep_request(ended, request);
     return ended;
 }
 
@@ -373,6 +373,17 @@ void QueueFolder::sweep() const
     sweep_notes(project_root_);
     sweep_results(project_root_);
     for (const auto& id : list_ended()) finish_cancellation(id);
+}
+
+void keep_request(protocol::QueuedResult& result, const protocol::QueuedRequest& request)
+{
+    const Redactor redactor;
+    const auto has_secret = [&redactor](const std::string& text) {
+        return redactor.finds_secret(text);
+    };
+    const auto& argv = request.request.argv;
+    if (!has_secret(request.request.command) && std::none_of(argv.begin(), argv.end(), has_secret))
+        result.request = protocol::json_of_request(request);
 }
 
 ExecutionResult failed_result(const protocol::QueuedRequest& request, CommandError error)

@@ -119,6 +119,10 @@ private:
 /// Results that are older are removed: `autoexec history` still has their executions.
 inline constexpr std::chrono::hours max_age_of_results{24 * 30};
 
+/// Keeps the request with its result, so that it can be repeated; unless it contains a secret,
+/// which must not stay in the project for as long.
+void keep_request(protocol::QueuedResult& result, const protocol::QueuedRequest& request);
+
 /// The result of a request that was cancelled before it was published.
 ExecutionResult cancelled_execution(const protocol::QueuedRequest& request);
 

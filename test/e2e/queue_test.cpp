@@ -221,10 +221,13 @@ TEST_CASE("stop cancels what the engine runs, and keeps what waits")
     CHECK(contains(project.run({"stop"}).err, "No engine runs"));
     Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
     wait_for_engine(project);
+    const auto before = submit(project, {"true"});
+    CHECK(eventually([&] { return has_result(project, before); }));
     const auto first = submit(project, {until_go});
     project.wait_for_running(1);
     const auto second = submit(project, {"true"});
-    Program wait(project.start({"wait", second}));
+    Program wait(project.start({"wait", before, second}));
+    CHECK(eventually([&] { return contains(wait.out(), "completed"); }));
 
     const auto stopped = project.run({"stop", "--json"});
     CHECK(stopped.code == 0);

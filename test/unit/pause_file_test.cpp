@@ -69,7 +69,7 @@ TEST_CASE("names beyond the limits are skipped")
 TEST_CASE("the words of a pause name who, when and what, without control characters")
 {
     CHECK(protocol::words_of_pause({noon + 1ms, "me@here"}) ==
-          "starts are paused since 2026-01-20T12:00:00Z by me@here");
+          "starts are paused since 2026-01-20T12:00:00+00:00 by me@here");
     CHECK(protocol::words_of_pause({std::nullopt, ""}, "agent", "a\n") ==
           "starts of agent a\\n are paused");
 }

@@ -411,7 +411,7 @@ error_code QueueEngine::put_result(const protocol::QueuedRequest& request,
     ended.ended_at = std::chrono::system_clock::now();
     ended.internal_error = is_internal_error;
     ended.result = json_of(result, prices_);
-    ended.request = protocol::json_of_request(request);
+    queue::keep_request(ended, request);
     return folder_.put_result(ended);
 }
 
