@@ -1,3 +1,4 @@
+#include "async/short_names.hpp"
 #include "autoexec/config.hpp"
 #include "autoexec/watched_project.hpp"
 #include "cli/session/project.hpp"
@@ -5,20 +6,26 @@
 #include "cli/top/dashboard.hpp"
 #include "cli/top/full_screen.hpp"
 #include "cli/top/log_follower.hpp"
-#include "process/run_program.hpp"
+#include "queue/detached.hpp"
 #include "records/queries.hpp"
 #include "text/text.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect_pipe.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/readable_pipe.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/writable_pipe.hpp>
 
 #include <spdlog/spdlog.h>
+
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
@@ -38,18 +45,9 @@ constexpr auto key_timeout = 100ms;
 constexpr auto list_interval = 1s;  // ages are shown in seconds
 constexpr auto log_interval = 250ms;
 constexpr std::size_t max_listed_attempts = 20;
+constexpr std::size_t max_subcommand_output = 64 * 1024;
 constexpr std::array caught_signals = {SIGINT,   SIGTERM, SIGHUP, SIGQUIT,
                                        SIGWINCH, SIGTSTP, SIGCONT};
-
-// An upgrade may have replaced it.
-std::string this_executable()
-{
-    std::error_code ec;
-    auto path = fs::read_symlink("/proc/self/exe", ec).string();
-    constexpr std::string_view mark = " (deleted)";
-    if (path.ends_with(mark)) path.resize(path.size() - mark.size());
-    return path;
-}
 
 // An execution's id begins with the milliseconds of its time.
 std::optional<std::chrono::system_clock::time_point> time_of_id(std::string_view id)
@@ -94,13 +92,12 @@ std::string last_line(std::string_view text)
     return std::string(text.substr(text.rfind('\n') + 1));  // `npos` + 1 is zero
 }
 
-std::string end_of(const std::string& subcommand, const process::ProgramOutput& ended)
+std::string end_of(const std::string& subcommand, const std::string& output, bool ok)
 {
-    if (!ended.exit.error.empty()) return ended.exit.error;
-    auto line = last_line(ended.ok() || ended.errors.empty() ? ended.output : ended.errors);
-    if (ended.ok() && subcommand == "rerun") return fmt::format("Queued as {}.", short_id(line));
-    if (!line.empty()) return line;
-    if (!ended.ok()) return fmt::format("autoexec {} has failed.", subcommand);
+    const auto line = last_line(output);
+    if (!ok && line.empty()) return fmt::format("autoexec {} has failed.", subcommand);
+    if (!ok) return line;
+    if (subcommand == "rerun") return fmt::format("Queued as {}.", short_id(line));
     return subcommand == "answer" ? "The answer was sent." : "The cancellation was requested.";
 }
 
@@ -187,7 +184,7 @@ private:
     {
         for (const auto& key : keys) {
             auto request = dashboard_.press(key);
-            if (request.quits) quit();
+            if (request.quits) ctx_.stop();
             if (request.redraws) screen_.forget();
             if (!request.subcommand.empty()) start(run_subcommand(std::move(request.subcommand)));
             refresh_details();
@@ -195,25 +192,29 @@ private:
         draw();
     }
 
-    // What was asked for is done first, unless this is asked again.
-    void quit()
-    {
-        if (running_ == 0 || quits_) ctx_.stop();
-        quits_ = true;
-        dashboard_.show_message("One moment; q ends at once.");
-    }
-
+    // In a session of its own: it is done even if this process ends meanwhile, and the engine of
+    // the queue that it may start lives on.
     asio::awaitable<void> run_subcommand(std::vector<std::string> words)
     {
-        ++running_;
         const auto subcommand = words.front();
-        words.insert(words.begin(), this_executable());
         words.insert(words.end(), {"--project", root_.string()});
-        const auto ended =
-            co_await process::run_program(supervised_spawner(), std::move(words), root_);
-        --running_;
-        if (quits_ && running_ == 0) ctx_.stop();
-        dashboard_.show_message(end_of(subcommand, ended));
+        asio::readable_pipe from(ctx_);
+        asio::writable_pipe to(ctx_);
+        asio::connect_pipe(from, to);
+        pid_t pid = -1;
+        auto ec = queue::spawn_detached(root_, to.native_handle(), words, pid);
+        to.close();
+        std::string output;
+        if (ec) {
+            dashboard_.show_message("Cannot start a process: " + ec.message());
+        } else {
+            co_await asio::async_read(from, asio::dynamic_buffer(output, max_subcommand_output),
+                                      asio::redirect_error(asio::use_awaitable, ec));
+            int status = 0;
+            ::waitpid(pid, &status, 0);  // it has closed its output
+            const bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+            dashboard_.show_message(end_of(subcommand, output, ok));
+        }
         draw();
     }
 
@@ -313,8 +314,6 @@ private:
     std::tuple<std::string, std::string, TopRow::Time> detailed_;  ///< What attempts are shown of.
     std::string followed_;  ///< The attempt whose output is shown.
     std::optional<LogFollower> log_;
-    int running_ = 0;  ///< Subcommands.
-    bool quits_ = false;
     int ended_by_ = 0;  ///< A signal; zero: none.
 };
 

@@ -33,13 +33,13 @@ records::Folder logs_folder(const fs::path& project_root)
 /// What happens in the child between fork and exec.
 class DetachedSetup {
 public:
-    DetachedSetup(const fs::path& folder, int log)
+    DetachedSetup(const fs::path& folder, int output)
     {
         ::posix_spawn_file_actions_init(&actions_);
         ::posix_spawn_file_actions_addchdir_np(&actions_, folder.c_str());
         ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        ::posix_spawn_file_actions_adddup2(&actions_, log, STDOUT_FILENO);
-        ::posix_spawn_file_actions_adddup2(&actions_, log, STDERR_FILENO);
+        ::posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
+        ::posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO);
         ::posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
         sigset_t all;
         sigset_t none;
@@ -90,8 +90,14 @@ DetachedProcess start_detached(const fs::path& project_root, const fs::path& wor
     if (!log) ec = files::last_error();
     if (ec) return process;
     process.log = logs_folder(project_root).path() / file;
-    ec = DetachedSetup(working_folder, log.get()).spawn(arguments, process.pid);
+    ec = spawn_detached(working_folder, log.get(), arguments, process.pid);
     return process;
+}
+
+error_code spawn_detached(const fs::path& working_folder, int output,
+                          const std::vector<std::string>& arguments, pid_t& pid)
+{
+    return DetachedSetup(working_folder, output).spawn(arguments, pid);
 }
 
 std::string log_of_this_process(const fs::path& project_root)

@@ -24,6 +24,10 @@ DetachedProcess start_detached(const std::filesystem::path& project_root,
                                const std::filesystem::path& working_folder, const std::string& name,
                                const std::vector<std::string>& arguments, error_code& ec);
 
+/// The same with a descriptor as its standard output and error.
+error_code spawn_detached(const std::filesystem::path& working_folder, int output,
+                          const std::vector<std::string>& arguments, pid_t& pid);
+
 /// The file in that folder to which this process prints; empty: none.
 std::string log_of_this_process(const std::filesystem::path& project_root);
 

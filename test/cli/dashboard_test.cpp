@@ -402,6 +402,10 @@ TEST_CASE("the details have the three truths, the attempts and the output")
     CHECK(dashboard.shown_attempt() == id_of(1006));
     press(dashboard, "\t");
     CHECK_FALSE(shows(dashboard, "Claimed"));
+    CHECK(shows(dashboard, "two"));
+    press(dashboard, "\t");
+    CHECK(shows(dashboard, "Verified", {40, 12}));
+    CHECK_FALSE(shows(dashboard, "two"));
     press(dashboard, "q");
     CHECK(dashboard.opened() == nullptr);
     CHECK(shows(dashboard, "Ended (1)"));

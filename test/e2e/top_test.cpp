@@ -161,7 +161,7 @@ TEST_CASE("a command is cancelled from the list")
     engine.wait();
 }
 
-TEST_CASE("what was asked for is done before the program ends")
+TEST_CASE("what was asked for is done, also if the program ends meanwhile")
 {
     Project project;
     Program run(project.start({"run", until_go}));
@@ -196,7 +196,7 @@ TEST_CASE("permission is given from the list, and counts for the question that i
 TEST_CASE("a command that has ended runs again")
 {
     Project project;
-    submit(project, "echo >> ran");
+    submit(project, "echo x >> ran");
     TopProgram top(project);
     top.wait_for("1 ended");
     top.type("ry");
@@ -238,7 +238,7 @@ TEST_CASE("another size of the terminal is used at once")
     top.wait_for("q quit");
     top.program().resize(10, 40);
     REQUIRE(eventually([&] { return top.view().lines.size() == 10; }));
-    CHECK(contains(top.view().lines.back(), "Enter details"));
+    CHECK(contains(top.view().lines.back(), "q quit"));
     top.program().resize(30, 120);
     CHECK(eventually([&] { return top.view().lines.size() == 30; }));
     top.type("q");

@@ -269,7 +269,9 @@ bool Dashboard::press_in_details(const KeyPress& key)
     else if (key.key == Key::left || key.key == Key::right)
         step_attempt(key.key == Key::right);
     else if (key.key == Key::tab)
-        only_log_ = !only_log_;
+        parts_ = parts_ == Parts::both     ? Parts::output
+                 : parts_ == Parts::output ? Parts::details
+                                           : Parts::both;
     else
         return false;
     return true;

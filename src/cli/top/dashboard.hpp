@@ -52,6 +52,9 @@ public:
     [[nodiscard]] LogText& log() noexcept { return log_; }
 
 private:
+    /// Of the details of a row: what is known about it, and its output.
+    enum class Parts { both, output, details };
+
     /// A question that y answers, and anything else ends.
     struct Confirmation {
         std::string sentence;
@@ -98,7 +101,7 @@ private:
     std::optional<TopRow> opened_;
     std::vector<TopAttempt> attempts_;
     std::optional<std::size_t> attempt_;  ///< Absent: the last one.
-    bool only_log_ = false;
+    Parts parts_ = Parts::both;
     LogText log_;
 
     bool helps_ = false;

@@ -13,9 +13,9 @@ namespace autoexec::cli {
 namespace {
 
 constexpr std::string_view list_keys =
-    "Enter details  c cancel  a answer  r run again  / search  ? help  q quit";
+    "q quit  ? help  Enter details  c cancel  a answer  r run again  / search";
 constexpr std::string_view details_keys =
-    "Esc back  c cancel  a answer  r run again  f follow  / n N search  Tab output";
+    "Esc back  Tab view  c cancel  a answer  r run again  f follow  / n N search";
 constexpr std::size_t bottom_rows = 2;  // a message, and the keys
 constexpr std::size_t top_rows = 2;
 constexpr std::size_t max_attempts = 3;
@@ -33,7 +33,7 @@ constexpr auto help_lines = std::to_array<std::string_view>({
     "In the details:",
     "f                follow the output",
     "Left Right       the output of another attempt",
-    "Tab              the output only, or all",
+    "Tab              the output only, the details only, or both",
     "",
     "Ctrl-L           draw everything again",
 });
@@ -115,7 +115,11 @@ Frame Dashboard::draw_list(const Screen::Size& size, Time now)
 Frame Dashboard::draw_details(const Screen::Size& size, Time now)
 {
     Frame frame;
-    if (!only_log_) frame.lines = details_of(*opened_, now);
+    if (parts_ != Parts::output) frame.lines = details_of(*opened_, now);
+    if (parts_ == Parts::details) {
+        add_bottom(frame, size);
+        return frame;
+    }
     const auto room = lines_for(size.rows, bottom_rows + 1);
     frame.lines.resize(std::min(frame.lines.size(), std::max<std::size_t>(room / 2, 1)));
     frame.lines.push_back({log_title(), Style::heading});
