@@ -44,6 +44,14 @@ public:
         return watch(folder, std::move(changed));
     }
 
+    /// The same with the name of the entry, also while a file is being written. An empty name: any
+    /// of them may have changed.
+    virtual Subscription watch_entries(const std::filesystem::path& folder,
+                                       std::function<void(const std::string& name)> changed)
+    {
+        return watch_folder(folder, [changed = std::move(changed)] { changed({}); });
+    }
+
     /// Something in `worktree` was changed by this process.
     virtual void notify(const std::filesystem::path& worktree) = 0;
 

@@ -294,7 +294,7 @@ public:
     ProjectReader& operator=(ProjectReader&&) noexcept;
 
     /// Brings the state up to date; true if it has changed. Blocks for some microseconds for each
-    /// execution and each run. What cannot be read is left out, or named as a problem.
+    /// execution, run and worktree. What cannot be read is left out, or named as a problem.
     bool refresh();
 
     /// As of the last `refresh`.

@@ -20,26 +20,31 @@ namespace autoexec::inline v1 {
 
 /// How a `WatchedProject` learns of changes.
 struct WatchedProjectOptions : ProjectReaderOptions {
-    /// The files are looked at at least as often while an operation waits.
+    /// Between two looks at all files, while an operation waits.
     std::chrono::milliseconds interval = std::chrono::seconds{1};
 
     // Null: the real ones.
     std::shared_ptr<Clock> clock;
-    std::shared_ptr<Notifier> notifier;  ///< For events of folders, as hints to look earlier.
+    std::shared_ptr<Notifier> notifier;  ///< For events, as hints to look earlier.
 };
 
 /// A `ProjectReader` that waits for changes.
 ///
-/// The files are read on the object's strand, which blocks it for some microseconds for each
-/// execution. Then it pauses for thirty times as long, so that very many changes take no more than
-/// a few per cent of a processor.
+/// File events name what has changed, and only that is looked at, within milliseconds. Besides, all
+/// files are looked at again and again, since events may be lost, and some places have none: see
+/// `file_notifier`. A quarter of the watches that the system grants to a user are used at most; in
+/// worktrees beyond that, and wherever there are no events, changes are seen up to `interval`
+/// later, and the time that a look at everything takes.
+///
+/// The files are read on the object's strand, in parts of about 2 ms with pauses between them, so
+/// that very many changes take no more than a few per cent of a processor.
 ///
 /// Executor: all state is touched from one strand of the given executor.
 ///
 /// Thread safety: all functions may be called from any thread, except the destructor.
 ///
-/// Lifetime: destroying it ends operations that wait, with `operation_aborted`. While none waits,
-/// nothing is watched, and `io_context::run` returns.
+/// Lifetime: destroying it ends operations that wait, with `operation_aborted`. A second after the
+/// last one has ended, nothing is watched any more, and `io_context::run` returns.
 class WatchedProject {
 public:
     /// Of the handlers that have none of their own.

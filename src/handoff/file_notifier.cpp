@@ -40,6 +40,8 @@ constexpr std::uint32_t watched_events =
 constexpr std::size_t bytes_of_a_read = 64 * 1024;
 // Worktrees whose subscribers are called in one turn of the event loop.
 constexpr std::size_t slice = 256;
+// Entries of a folder that are named to its subscribers at once.
+constexpr std::size_t max_names_of_folder = 4096;
 
 // Of a tree: its root or, if it is no worktree, the folder itself; and what is in a worktree.
 enum class FolderKind { root, cursor, claims };
@@ -66,6 +68,15 @@ bool is_shared_between_hosts(const std::string& folder)
     struct statfs info {};
     return ::statfs(folder.c_str(), &info) == 0 &&
            std::find(types.begin(), types.end(), static_cast<unsigned>(info.f_type)) != types.end();
+}
+
+// Of very many names, none is worth more than the others.
+void add_name(std::set<std::string>& names, std::string_view name)
+{
+    if (names.size() >= max_names_of_folder)
+        names = {""};
+    else
+        names.emplace(name);
 }
 
 std::string reason_of(int error)
@@ -98,6 +109,8 @@ public:
     Subscription watch(const fs::path& worktree, std::function<void()> changed) override;
     Subscription watch_commands(const fs::path& worktree, std::function<void()> changed) override;
     Subscription watch_folder(const fs::path& folder, std::function<void()> changed) override;
+    Subscription watch_entries(const fs::path& folder,
+                               std::function<void(const std::string& name)> changed) override;
     void notify(const fs::path& worktree) override { call(key_of(worktree), Concerned::all); }
     void notify_report(const fs::path& worktree) override
     {
@@ -148,6 +161,8 @@ private:
         Entry* tree = nullptr;
         Role role;
     };
+    using CallWithName = std::function<void(const std::string& name)>;
+    using EntryWatchers = std::multimap<std::string, std::shared_ptr<CallWithName>>;
     struct Folder {
         Entry* tree;
         FolderKind kind;
@@ -188,6 +203,7 @@ private:
     void take(const inotify_event& event, std::string_view name);
     void wake_all();
     void wake_slice();
+    void call_with_names(const std::string& key);
     [[nodiscard]] Concerned concerned_by(const Folder& folder, std::uint32_t mask,
                                          std::string_view name) const;
 
@@ -200,6 +216,8 @@ private:
     Trees trees_;
     /// By watch descriptor. Usually one tree; the folders of a repository share a git directory.
     std::unordered_multimap<int, Folder> folders_;
+    /// Of folders whose entries are named. There are few.
+    EntryWatchers entry_watchers_;
     std::set<int> warned_;
     bool reading_ = false;
     int broken_ = 0;  ///< The error; 0: events can be read.
@@ -208,6 +226,8 @@ private:
     // On the strand alone: the trees whose subscribers are still to be called.
     std::map<std::string, Concerned> changed_;
     std::set<std::string> stale_;  ///< Those of them whose watches may be out of date.
+    /// The entries of folders that have changed. An empty name: any may have.
+    std::map<std::string, std::set<std::string>> changed_names_;
 };
 
 Notifier::Subscription FileNotifier::watch(const fs::path& worktree, std::function<void()> changed)
@@ -225,6 +245,27 @@ Notifier::Subscription FileNotifier::watch_folder(const fs::path& folder,
                                                   std::function<void()> changed)
 {
     return subscribe(folder, std::move(changed), Role::of_folder);
+}
+
+Notifier::Subscription FileNotifier::watch_entries(
+    const fs::path& folder, std::function<void(const std::string& name)> changed)
+{
+    const auto watcher = std::make_shared<CallWithName>(std::move(changed));
+    EntryWatchers::iterator where;
+    {
+        const std::lock_guard lock(mutex_);
+        where = entry_watchers_.emplace(key_of(folder), watcher);
+    }
+    auto inner = subscribe(
+        folder, [] {}, Role::of_folder);
+    return {watcher.get(),
+            [self = shared_from_this(), where, inner = std::move(inner)](void*) mutable {
+                {
+                    const std::lock_guard lock(self->mutex_);
+                    self->entry_watchers_.erase(where);
+                }
+                inner.reset();
+            }};
 }
 
 Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::function<void()> changed,
@@ -383,6 +424,7 @@ int FileNotifier::add_folder(Entry& entry, const std::string& folder, FolderKind
         events |= IN_DONT_FOLLOW;
     else if (!entry.second.is_worktree)
         events |= IN_DELETE;
+    if (entry_watchers_.contains(entry.first)) events |= IN_MODIFY;
     const int wd = ::inotify_add_watch(inotify_.get(), folder.c_str(), events);
     if (wd < 0) {
         const int error = errno;
@@ -504,6 +546,8 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
         const auto& key = folder.tree->first;
         auto& before = changed_[key];
         before = std::max(before, concerned);
+        if (entry_watchers_.contains(key))
+            add_name(changed_names_[key], gone ? std::string_view() : name);
         if (is_root && !gone && name == control_files::cursor_folder) stale_.insert(key);
     }
     if (gone) uncover(event.wd, event.mask);
@@ -547,6 +591,7 @@ void FileNotifier::wake_all()
     for (const auto& [key, tree] : trees_) {
         changed_[key] = Concerned::all;
         stale_.insert(key);
+        if (entry_watchers_.contains(key)) changed_names_[key] = {""};
     }
 }
 
@@ -557,8 +602,23 @@ void FileNotifier::wake_slice()
         const auto& key = item.key();
         if (stale_.erase(key) > 0) renew(key);
         call(key, item.mapped());
+        call_with_names(key);
     }
     if (!changed_.empty()) asio::post(strand_, [self = shared_from_this()] { self->wake_slice(); });
+}
+
+void FileNotifier::call_with_names(const std::string& key)
+{
+    const auto names = changed_names_.extract(key);
+    if (names.empty()) return;
+    std::vector<std::shared_ptr<CallWithName>> called;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto [first, last] = entry_watchers_.equal_range(key);
+        for (auto it = first; it != last; ++it) called.push_back(it->second);
+    }
+    for (const auto& name : names.mapped())
+        for (const auto& watcher : called) (*watcher)(name);
 }
 
 }  // namespace

@@ -121,6 +121,14 @@ protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
 
 }  // namespace
 
+std::vector<std::string> list_requests(int folder)
+{
+    std::vector<std::string> ids;
+    for (const auto& name : files::list_folder(folder, max_queue_names))
+        if (auto id = id_in(name); !id.empty()) ids.push_back(std::move(id));
+    return ids;
+}
+
 QueueFolder::QueueFolder(fs::path project_root) : project_root_(std::move(project_root)) {}
 
 error_code QueueFolder::submit(const protocol::QueuedRequest& request, Durability durability) const
@@ -222,13 +230,22 @@ QueueFolder::Seen QueueFolder::read_request(int folder, const std::string& path,
     return seen;
 }
 
+Request QueueFolder::read(const char* path, const std::string& id) const
+{
+    error_code ec;
+    struct stat st {};
+    const auto folder = folder_in(project_root_, path).open(ec);
+    const auto name = file_of(id);
+    if (!folder || ::fstatat(folder.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return nullptr;
+    return read_request(folder.get(), path, name, st).request;
+}
+
 std::vector<std::string> QueueFolder::list_ended() const
 {
-    std::vector<std::string> ids;
     error_code ec;
-    if (const auto folder = folder_in(project_root_, layout::ended_requests).open(ec))
-        for (const auto& name : files::list_folder(folder.get(), max_queue_names))
-            if (auto id = id_in(name); !id.empty()) ids.push_back(std::move(id));
+    const auto folder = folder_in(project_root_, layout::ended_requests).open(ec);
+    auto ids = folder ? list_requests(folder.get()) : std::vector<std::string>();
     std::sort(ids.begin(), ids.end());
     return ids;
 }

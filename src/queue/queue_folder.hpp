@@ -30,6 +30,9 @@ struct BrokenFile {
 
 enum class RequestState { absent, waiting, started, ended };
 
+/// The ids of the requests, or of the results, in an open folder.
+std::vector<std::string> list_requests(int folder);
+
 /// Each function opens the folder, so that a user may remove it. Thread safety: none.
 class QueueFolder {
 public:
@@ -50,6 +53,10 @@ public:
     std::vector<Request> list_started();
     /// What the last calls of these have skipped.
     [[nodiscard]] std::vector<BrokenFile> broken() const;
+
+    /// One of those; `folder` is `layout::queue` or `layout::started_requests`. Null: it is not
+    /// there, or broken.
+    [[nodiscard]] Request read(const char* folder, const std::string& id) const;
 
     /// The names of all results, oldest first.
     [[nodiscard]] std::vector<std::string> list_ended() const;

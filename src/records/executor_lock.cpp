@@ -57,6 +57,7 @@ protocol::ExecutorLockFile read_lock(int file)
 std::optional<protocol::ExecutorLockFile> read_executor_lock(const UniqueFd& engines,
                                                              const std::string& id)
 {
+    if (!engines) return std::nullopt;
     error_code ec;
     const auto file =
         files::open_beneath(engines.get(), id + lock_suffix, O_RDONLY, files::Links::none, ec);

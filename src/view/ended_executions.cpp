@@ -7,14 +7,15 @@
 #include "view/stamps.hpp"
 
 #include <algorithm>
-#include <set>
+#include <cstddef>
 #include <utility>
 
 namespace autoexec::view {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::duration_cast;
+
+constexpr int results_of_step = 8;
 
 EndedExecutionEntry entry_of(const ExecutionMetric& metric, const fs::path& root)
 {
@@ -67,6 +68,12 @@ EndedExecutionEntry entry_of(const ExecutionResult& result, const fs::path& root
     return entry;
 }
 
+files::UniqueFd open_results(const fs::path& root)
+{
+    error_code ec;
+    return records::Folder{root, layout::ended_requests}.open(ec);
+}
+
 bool ended_later(const std::shared_ptr<const EndedExecutionEntry>& a,
                  const std::shared_ptr<const EndedExecutionEntry>& b)
 {
@@ -82,33 +89,64 @@ EndedExecutions::EndedExecutions(fs::path project_root, std::size_t max_ended)
       metrics_(records::Folder::of({}, project_root_, "metrics"), max_ended)
 {}
 
-void EndedExecutions::refresh()
+void EndedExecutions::begin_sweep()
 {
-    if (max_ended_ == 0) return;
-    (void)metrics_.refresh();
-    refresh_results();
+    sweeping_ = max_ended_ > 0;
+    id_.clear();
+    if (!sweeping_) return;
+    if (metrics_.refresh()) changed_ = true;
+    list_results();
+}
+
+bool EndedExecutions::step()
+{
+    const auto folder = sweeping_ ? open_results(project_root_) : files::UniqueFd();
+    for (int count = 0; sweeping_ && count < results_of_step; ++count) {
+        const auto next = results_.upper_bound(id_);
+        sweeping_ = next != results_.end();
+        if (!sweeping_) break;
+        id_ = next->first;
+        look_at(folder.get(), id_, next->second);
+    }
+    return sweeping_;
 }
 
 // Of the requests that were submitted last, whose names are last.
-void EndedExecutions::refresh_results()
+void EndedExecutions::list_results()
 {
-    error_code ec;
-    const auto folder = records::Folder{project_root_, layout::ended_requests}.open(ec);
-    if (!folder) {
-        results_.clear();
-        results_check_ = {};
-        return;
-    }
-    if (results_check_.must_read(stamp_of_open(folder.get()), ReadCheck::clock::now())) {
-        auto ids = queue_.list_ended();
-        if (ids.size() > max_ended_)
-            ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(max_ended_));
-        (void)keep_only(results_, {ids.begin(), ids.end()});
-    }
-    for (auto& [id, result] : results_) {
-        const auto stamp = stamp_at(folder.get(), id + ".json");
-        if (result.check.must_read(stamp, ReadCheck::clock::now())) result.entry = read_result(id);
-    }
+    auto ids = queue_.list_ended();
+    if (ids.size() > max_ended_)
+        ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(max_ended_));
+    const auto before = results_.size();
+    if (keep_only(results_, {ids.begin(), ids.end()}) || results_.size() != before) changed_ = true;
+}
+
+void EndedExecutions::look_at(int folder, const std::string& id, Result& result)
+{
+    const auto stamp = folder < 0 ? FileStamp{} : stamp_at(folder, id + ".json");
+    if (!result.check.must_read(stamp, ReadCheck::clock::now())) return;
+    result.entry = read_result(id);
+    changed_ = true;
+}
+
+void EndedExecutions::look_at(const std::string& id)
+{
+    if (max_ended_ == 0 || !protocol::is_queue_id(id)) return;
+    const auto folder = open_results(project_root_);
+    const bool exists = folder && stamp_at(folder.get(), id + ".json") != FileStamp{};
+    if (!exists) return results_.contains(id) ? list_results() : void();
+    look_at(folder.get(), id, results_[id]);
+    if (results_.size() > max_ended_) results_.erase(results_.begin());
+}
+
+void EndedExecutions::look_at_metrics()
+{
+    if (metrics_.read_appended()) changed_ = true;
+}
+
+void EndedExecutions::look_at_metrics(const std::string& name)
+{
+    if (metrics_.has(name) ? metrics_.read_appended() : metrics_.refresh()) changed_ = true;
 }
 
 EndedExecutions::Entry EndedExecutions::read_result(const std::string& id) const

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace autoexec::view {
 
@@ -21,9 +22,20 @@ class EndedExecutions {
 public:
     EndedExecutions(std::filesystem::path project_root, std::size_t max_ended);
 
-    /// Reads again what has changed.
-    void refresh();
+    /// Begins to look at everything.
+    void begin_sweep();
+    /// Does a part of that, some ten system calls. False: nothing is left.
+    bool step();
 
+    /// Looks at the result of a detached one.
+    void look_at(const std::string& id);
+    /// Looks at what has been appended to the metrics.
+    void look_at_metrics();
+    /// Looks at a file of the metrics, which may be new.
+    void look_at_metrics(const std::string& name);
+
+    /// Whether something has changed since the last call.
+    [[nodiscard]] bool take_changed() { return std::exchange(changed_, false); }
     /// The newest. `is_current`: whether an execution has not ended, whatever was recorded of it.
     [[nodiscard]] EntryList<EndedExecutionEntry> list(
         const std::function<bool(const std::string& id)>& is_current);
@@ -41,7 +53,8 @@ private:
         Entry entry;
     };
 
-    void refresh_results();
+    void list_results();
+    void look_at(int folder, const std::string& id, Result& result);
     [[nodiscard]] Entry read_result(const std::string& id) const;
     void merge(std::map<std::string, Merged>& all, const std::string& id,
                const NewestMetrics::Metric& metric, const Entry& result);
@@ -50,9 +63,13 @@ private:
     std::size_t max_ended_;
     queue::QueueFolder queue_;
     NewestMetrics metrics_;
-    ReadCheck results_check_;
     std::map<std::string, Result> results_;
     std::map<std::string, Merged> merged_;
+    bool changed_ = false;
+
+    // Of a sweep.
+    bool sweeping_ = false;
+    std::string id_;  ///< Before the next result.
 };
 
 }  // namespace autoexec::view

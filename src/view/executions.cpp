@@ -10,20 +10,14 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <set>
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace autoexec::view {
 namespace {
 
-ExecutionState state_of(const protocol::RunningRecord& record, bool alive,
-                        const std::optional<AgentStatus>& status)
-{
-    if (!alive) return ExecutionState::interrupted;
-    if (record.waiting_for) return ExecutionState::needs_input;
-    if (!status || status->status == ReportedStatus::pending) return ExecutionState::waiting;
-    return status->is_final() ? ExecutionState::ending : ExecutionState::running;
-}
+constexpr int attempts_of_step = 16;
 
 Progress redacted(Progress progress, LazyRedactor& redactor)
 {
@@ -32,188 +26,330 @@ Progress redacted(Progress progress, LazyRedactor& redactor)
     return progress;
 }
 
+bool is_name_of_attempt(const std::string& name)
+{
+    return records::is_record_name(name) || records::is_retry_name(name);
+}
+
 std::set<std::string> record_names_in(int folder)
 {
     std::set<std::string> names;
     for (auto& name : files::list_folder(folder, records::max_listed_records))
-        if (records::is_record_name(name) || records::is_retry_name(name))
-            names.insert(std::move(name));
+        if (is_name_of_attempt(name)) names.insert(std::move(name));
     return names;
+}
+
+// Null: the file is no valid record.
+std::shared_ptr<ExecutionEntry> read_record(const AttemptReader& reader, int folder,
+                                            const std::string& name)
+{
+    const auto file = files::read_regular(folder, name, protocol::running_limit, {});
+    auto record = protocol::parse_running(file.text);
+    const bool awaits_retry = record && records::retry_name(record->attempt_id) == name;
+    if (!awaits_retry && !records::flaw_of(name, record).empty()) return nullptr;
+    auto entry = std::make_shared<ExecutionEntry>();
+    entry->ids() = record->ids();
+    entry->command = std::move(record->command);
+    entry->worktree = std::move(record->worktree);
+    entry->agent = std::move(record->agent);
+    if (awaits_retry) {
+        entry->state = ExecutionState::starting;
+        entry->attempt_id.clear();
+        return entry;
+    }
+    entry->started_at = record->started_at;
+    entry->pid = record->pid;
+    entry->waiting_for = std::move(record->waiting_for);
+    entry->output = output_file(reader.project_root, entry->attempt_id);
+    return entry;
+}
+
+// Its attempt has ended, and another one follows.
+bool is_between_attempts(const ExecutionEntry& entry)
+{
+    return entry.attempt_id.empty();
+}
+
+ExecutionState state_of(const ExecutionEntry& entry)
+{
+    if (entry.waiting_for) return ExecutionState::needs_input;
+    if (!entry.reported || *entry.reported == ReportedStatus::pending)
+        return ExecutionState::waiting;
+    const bool is_final = *entry.reported != ReportedStatus::running;
+    return is_final ? ExecutionState::ending : ExecutionState::running;
+}
+
+// What its agent has reported of this attempt.
+void read_status(const AttemptReader& reader, ExecutionEntry& entry)
+{
+    entry.reported.reset();
+    entry.progress.reset();
+    entry.usage.reset();
+    const auto status = handoff::find_status(entry.worktree, reader.status_name);
+    if (!status || status->attempt_id != entry.attempt_id) return;
+    entry.reported = status->status;
+    entry.usage = status->usage;
+    if (status->progress) entry.progress = redacted(*status->progress, reader.redactor);
 }
 
 }  // namespace
 
-StatusFiles::StatusFiles(const std::string& worktree, const std::string& name)
-    : root_{worktree + '/' + name},
-      cursor_folder_{worktree + '/' + control_files::cursor_folder},
-      below_cursor_{cursor_folder_.path + '/' + name}
-{}
-
-bool StatusFiles::must_read()
-{
-    bool must = false;
-    for (auto* const file : {&root_, &cursor_folder_, &below_cursor_}) {
-        const auto stamp = stamp_at(AT_FDCWD, file->path);
-        if (file->check.must_read(stamp, ReadCheck::clock::now())) must = true;
-        // Most worktrees have none.
-        if (file == &cursor_folder_ && stamp == FileStamp{}) break;
-    }
-    return must;
-}
-
-void AttemptFiles::refresh(int folder, const std::string& name, const std::string& status_name,
-                           bool alive)
+AttemptFiles::Change AttemptFiles::refresh(const AttemptReader& reader, int folder,
+                                           const std::string& name, bool alive,
+                                           const std::string& other_host)
 {
     const auto stamp = stamp_at(folder, name);
-    // It has just been removed, or moved to another folder: the next listing shows it.
-    if (stamp == FileStamp{}) return;
-    if (check_.must_read(stamp, ReadCheck::clock::now())) read_record(folder, name, status_name);
-    if (std::exchange(alive_, alive) != alive) entry_.reset();
-    if (!record_ || !alive || awaits_retry_ || !status_files_->must_read()) return;
-    status_ = handoff::find_status(record_->worktree, status_name);
-    if (status_ && status_->attempt_id != record_->attempt_id) status_.reset();
-    entry_.reset();
+    if (stamp == FileStamp{}) return Change::gone;
+    const bool was_valid = entry_ != nullptr;
+    if (alive_ != alive) *this = AttemptFiles();
+    alive_ = alive;
+    const bool is_new = record_check_.must_read(stamp, ReadCheck::clock::now());
+    std::shared_ptr<ExecutionEntry> now;
+    if (is_new) {
+        now = read_record(reader, folder, name);
+        if (now && is_between_attempts(*now) && !alive) now = nullptr;
+        entry_ = now;
+        if (!now) return was_valid ? Change::changed : Change::none;
+    }
+    if (!entry_) return Change::none;
+    if (is_between_attempts(*entry_)) return is_new ? Change::changed : Change::none;
+    const bool has_status = alive && has_new_status(reader);
+    if (!is_new && !has_status && entry_->other_host == other_host) return Change::none;
+    if (!now) now = std::make_shared<ExecutionEntry>(*entry_);
+    now->other_host = other_host;
+    if (alive) {
+        if (is_new || has_status) read_status(reader, *now);
+        now->state = state_of(*now);
+    } else {
+        now->state = ExecutionState::interrupted;
+        now->waiting_for.reset();
+    }
+    entry_ = std::move(now);
+    return Change::changed;
 }
 
-void AttemptFiles::read_record(int folder, const std::string& name, const std::string& status_name)
+bool AttemptFiles::has_new_status(const AttemptReader& reader)
 {
-    const auto file = files::read_regular(folder, name, protocol::running_limit, {});
-    auto record = protocol::parse_running(file.text);
-    entry_.reset();
-    awaits_retry_ = record && records::retry_name(record->attempt_id) == name;
-    if (!awaits_retry_ && !records::flaw_of(name, record).empty()) {
-        record_.reset();
-        return;
-    }
-    record->artifacts.clear();
-    record->taken_prompts.clear();
-    if (!record_ || record_->worktree != record->worktree) {
-        status_.reset();
-        status_files_.emplace(record->worktree, status_name);
-    }
-    record_ = std::move(record);
+    const auto now = [] { return ReadCheck::clock::now(); };
+    const auto cursor_folder = entry_->worktree.native() + '/' + control_files::cursor_folder;
+    const auto root = stamp_at(AT_FDCWD, entry_->worktree.native() + '/' + reader.status_name);
+    bool is_new = root_check_.must_read(root, now());
+    const auto cursor = stamp_at(AT_FDCWD, cursor_folder);
+    is_new = cursor_folder_check_.must_read(cursor, now()) || is_new;
+    if (cursor == FileStamp{}) return is_new;  // most worktrees have none
+    const auto below = stamp_at(AT_FDCWD, cursor_folder + '/' + reader.status_name);
+    return below_cursor_check_.must_read(below, now()) || is_new;
 }
 
-std::shared_ptr<const ExecutionEntry> AttemptFiles::entry(const std::filesystem::path& project_root,
-                                                          const std::string& other_host,
-                                                          LazyRedactor& redactor)
-{
-    if (awaits_retry_ && !alive_) return nullptr;
-    if (record_ && (!entry_ || entry_->other_host != other_host)) {
-        auto entry = make_entry(other_host, redactor);
-        if (!entry.attempt_id.empty()) entry.output = output_file(project_root, entry.attempt_id);
-        entry_ = std::make_shared<const ExecutionEntry>(std::move(entry));
-    }
-    return entry_;
-}
-
-ExecutionEntry AttemptFiles::make_entry(const std::string& other_host, LazyRedactor& redactor) const
-{
-    ExecutionEntry entry;
-    entry.ids() = record_->ids();
-    entry.command = record_->command;
-    entry.worktree = record_->worktree;
-    entry.agent = record_->agent;
-    if (awaits_retry_) {
-        entry.state = ExecutionState::starting;
-        entry.attempt_id.clear();
-        return entry;
-    }
-    entry.state = state_of(*record_, alive_, status_);
-    entry.started_at = record_->started_at;
-    entry.pid = record_->pid;
-    entry.other_host = other_host;
-    if (!alive_) return entry;
-    entry.waiting_for = record_->waiting_for;
-    if (!status_) return entry;
-    entry.reported = status_->status;
-    entry.usage = status_->usage;
-    if (status_->progress) entry.progress = redacted(*status_->progress, redactor);
-    return entry;
-}
-
-Executions::Executions(std::filesystem::path project_root, std::string status_name,
-                       LazyRedactor& redactor)
-    : project_root_(std::move(project_root)),
-      status_name_(std::move(status_name)),
-      redactor_(redactor)
+Executions::Executions(AttemptReader reader, ExecutorLives& lives)
+    : reader_(std::move(reader)), lives_(lives)
 {}
 
-EntryList<ExecutionEntry> Executions::refresh(error_code& problem)
+void Executions::begin_sweep()
 {
-    const auto running = records::open_running(project_root_, &problem);
-    if (!running) {
-        executors_.clear();
-        unshared_.clear();
-        return {};
-    }
-    // A record that an executor adopts moves to another folder, and may be found in neither.
-    if (find_records(running.get())) (void)find_records(running.get());
-    Lists lists;
-    add_records_of_executors(lists);
-    add_unshared_records(running.get(), lists);
-    auto& entries = lists.alive;
-    entries.insert(entries.end(), lists.interrupted.begin(), lists.interrupted.end());
-    return std::move(entries);
+    executor_.clear();
+    name_.clear();
+    missing_.clear();
+    list_executors();
 }
 
-// True if a record has gone.
-bool Executions::find_records(int running)
+bool Executions::step()
 {
+    switch (phase_) {
+        case Phase::listing:
+        case Phase::listing_again:
+            if (list_next()) break;
+            // A record that an executor adopts moves to another folder, and may be found in
+            // neither.
+            if (phase_ == Phase::listing && !missing_.empty()) {
+                phase_ = Phase::listing_again;
+                executor_.clear();
+                break;
+            }
+            look_at_missing();
+            phase_ = Phase::attempts;
+            executor_.clear();
+            break;
+        case Phase::attempts:
+            if (!look_at_next()) phase_ = Phase::unshared;
+            break;
+        case Phase::unshared:
+            look_at_unshared();
+            phase_ = Phase::done;
+            break;
+        case Phase::done:
+            break;
+    }
+    return phase_ != Phase::done;
+}
+
+void Executions::list_executors()
+{
+    phase_ = Phase::done;
+    const auto running = records::open_running(reader_.project_root, &problem_);
     std::set<std::string> ids;
-    for (auto& name : files::list_folder(running, records::max_listed_records))
-        if (records::is_executor_name(name)) ids.insert(std::move(name));
-    bool gone = keep_only(executors_, ids);
-    for (auto& [id, executor] : executors_) {
-        error_code ec;
-        executor.folder =
-            files::open_beneath(running, id, O_RDONLY | O_DIRECTORY, files::Links::none, ec);
-        if (!executor.folder) {
-            gone = gone || !executor.attempts.empty();
-            executor = Executor();
-            continue;
-        }
-        const int folder = executor.folder.get();
-        if (executor.check.must_read(stamp_of_open(folder), ReadCheck::clock::now()))
-            gone = keep_only(executor.attempts, record_names_in(folder)) || gone;
+    if (running) {
+        phase_ = Phase::listing;
+        for (auto& name : files::list_folder(running.get(), records::max_listed_records))
+            if (records::is_executor_name(name)) ids.insert(std::move(name));
+    } else {
+        for (const auto& [name, attempt] : std::exchange(unshared_, {})) changed_.insert(name);
     }
-    return gone;
+    for (const auto& [id, executor] : executors_)
+        if (!ids.contains(id))
+            for (const auto& [name, attempt] : executor.attempts) missing_.insert(name);
+    (void)keep_only(executors_, ids);
+    lives_.refresh(ids);
+    if (!running) look_at_missing();
 }
 
-void Executions::Lists::add(std::shared_ptr<const ExecutionEntry> entry)
+// False: all have been listed.
+bool Executions::list_next()
 {
-    if (!entry) return;
-    const bool is_interrupted = entry->state == ExecutionState::interrupted;
-    (is_interrupted ? interrupted : alive).push_back(std::move(entry));
+    const auto next = executors_.upper_bound(executor_);
+    if (next == executors_.end()) return false;
+    executor_ = next->first;
+    list_records(open(next->first).get(), next->second);
+    return true;
 }
 
-void Executions::add_records_of_executors(Lists& lists)
+// `folder` is negative: there is none.
+void Executions::list_records(int folder, Executor& executor)
 {
-    error_code problem;
-    const auto engines = records::open_engines(project_root_, &problem);
-    for (auto& [id, executor] : executors_) {
-        if (!executor.folder) continue;
-        executor.life.probe(engines, !problem, id);
-        for (auto& [name, attempt] : executor.attempts) {
-            attempt.refresh(executor.folder.get(), name, status_name_, executor.life.alive());
-            lists.add(attempt.entry(project_root_, executor.life.other_host(), redactor_));
-        }
-        executor.folder = files::UniqueFd();
+    if (folder >= 0 && !executor.check.must_read(stamp_of_open(folder), ReadCheck::clock::now()))
+        return;
+    const auto names = folder < 0 ? std::set<std::string>() : record_names_in(folder);
+    for (const auto& [name, attempt] : executor.attempts)
+        if (!names.contains(name)) missing_.insert(name);
+    (void)keep_only(executor.attempts, names);
+    if (folder < 0) executor.check = {};
+}
+
+void Executions::look_at_missing()
+{
+    for (const auto& name : std::exchange(missing_, {})) {
+        changed_.insert(name);
+        look_at(name);
     }
 }
 
-// Each is locked by itself. There are few.
-void Executions::add_unshared_records(int running, Lists& lists)
+// The next attempts of the sweep. False: there are none.
+bool Executions::look_at_next()
 {
+    const auto at = executors_.lower_bound(executor_);
+    if (at == executors_.end()) return false;
+    auto& [id, executor] = *at;
+    if (id != executor_) name_.clear();
+    executor_ = id;
+    const auto folder = open(id);
+    for (int count = 0; count < attempts_of_step; ++count) {
+        const auto next = executor.attempts.upper_bound(name_);
+        if (next == executor.attempts.end()) {
+            executor_ += '\0';  // the least id after it
+            break;
+        }
+        name_ = next->first;
+        refresh(folder.get(), id, executor, name_);
+    }
+    return true;
+}
+
+void Executions::refresh(int folder, const std::string& id, Executor& executor,
+                         const std::string& name)
+{
+    const auto attempt = executor.attempts.find(name);
+    if (attempt == executor.attempts.end()) return;
+    const auto& life = lives_.life_of(id);
+    const auto change = folder < 0 ? AttemptFiles::Change::gone
+                                   : attempt->second.refresh(reader_, folder, name, life.alive(),
+                                                             life.other_host());
+    if (change != AttemptFiles::Change::none) changed_.insert(name);
+    if (change == AttemptFiles::Change::gone) executor.attempts.erase(attempt);
+}
+
+void Executions::look_at_unshared()
+{
+    const auto running = records::open_running(reader_.project_root);
     std::set<std::string> names;
-    records::for_each_locked(running, protocol::running_limit,
-                             [&](const std::string& name, const FoundFile&, bool alive) {
-                                 names.insert(name);
-                                 auto& attempt = unshared_[name];
-                                 attempt.refresh(running, name, status_name_, alive);
-                                 lists.add(attempt.entry(project_root_, {}, redactor_));
-                             });
+    if (running)
+        records::for_each_locked(running.get(), protocol::running_limit,
+                                 [&](const std::string& name, const FoundFile&, bool alive) {
+                                     names.insert(name);
+                                     auto& attempt = unshared_[name];
+                                     if (attempt.refresh(reader_, running.get(), name, alive, {}) !=
+                                         AttemptFiles::Change::none)
+                                         changed_.insert(name);
+                                 });
+    for (const auto& [name, attempt] : unshared_)
+        if (!names.contains(name)) changed_.insert(name);
     (void)keep_only(unshared_, names);
+}
+
+void Executions::look_at(const std::string& id, const std::string& name)
+{
+    if (!is_name_of_attempt(name)) return;
+    executors_[id].attempts.try_emplace(name);
+    look_at(name);
+}
+
+void Executions::look_at(const std::string& name)
+{
+    for (auto& [id, executor] : executors_)
+        if (executor.attempts.contains(name)) refresh(open(id).get(), id, executor, name);
+}
+
+void Executions::look_into(const std::string& id)
+{
+    if (!records::is_executor_name(id)) return;
+    const auto folder = open(id);
+    auto& executor = executors_[id];
+    const auto before = names_of(id);
+    list_records(folder.get(), executor);
+    for (const auto& name : names_of(id))
+        if (!std::binary_search(before.begin(), before.end(), name))
+            refresh(folder.get(), id, executor, name);
+    look_at_missing();
+    if (!folder) executors_.erase(id);
+}
+
+std::vector<std::string> Executions::names_of(const std::string& id) const
+{
+    std::vector<std::string> names;
+    if (const auto executor = executors_.find(id); executor != executors_.end())
+        for (const auto& [name, attempt] : executor->second.attempts) names.push_back(name);
+    return names;
+}
+
+std::shared_ptr<const ExecutionEntry> Executions::find(const std::string& name) const
+{
+    std::shared_ptr<const ExecutionEntry> interrupted;
+    const auto find_in = [&](const Attempts& attempts) {
+        const auto attempt = attempts.find(name);
+        if (attempt == attempts.end() || !attempt->second.entry()) return false;
+        if (attempt->second.entry()->state != ExecutionState::interrupted) return true;
+        if (!interrupted) interrupted = attempt->second.entry();
+        return false;
+    };
+    for (const auto& [id, executor] : executors_)
+        if (find_in(executor.attempts)) return executor.attempts.at(name).entry();
+    if (find_in(unshared_)) return unshared_.at(name).entry();
+    return interrupted;
+}
+
+std::vector<std::string> Executions::executors() const
+{
+    std::vector<std::string> ids;
+    for (const auto& [id, executor] : executors_) ids.push_back(id);
+    return ids;
+}
+
+files::UniqueFd Executions::open(const std::string& id) const
+{
+    error_code ec;
+    const auto running = records::open_running(reader_.project_root);
+    return running ? files::open_beneath(running.get(), id, O_RDONLY | O_DIRECTORY,
+                                         files::Links::none, ec)
+                   : files::UniqueFd();
 }
 
 }  // namespace autoexec::view

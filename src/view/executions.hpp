@@ -4,7 +4,6 @@
 #include "autoexec/view.hpp"
 #include "files/safe_files.hpp"
 #include "protocol/running_files.hpp"
-#include "view/entries.hpp"
 #include "view/executors.hpp"
 #include "view/lazy_redactor.hpp"
 #include "view/read_check.hpp"
@@ -12,90 +11,104 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace autoexec::view {
 
-/// The status files in one worktree.
-class StatusFiles {
-public:
-    StatusFiles(const std::string& worktree, const std::string& name);
-
-    /// True if one may have changed since the last call.
-    bool must_read();
-
-private:
-    struct File {
-        std::string path;
-        ReadCheck check{};
-    };
-    File root_;
-    File cursor_folder_;
-    File below_cursor_;
+/// What the files of an attempt are read with.
+struct AttemptReader {
+    std::filesystem::path project_root;
+    std::string status_name;
+    LazyRedactor& redactor;
 };
 
 /// The record of an attempt, and the status that its agent reports.
 class AttemptFiles {
 public:
-    /// Reads again what has changed.
-    void refresh(int folder, const std::string& name, const std::string& status_name, bool alive);
+    enum class Change { none, changed, gone };
+
+    /// Reads again what has changed. `gone`: there is no record.
+    Change refresh(const AttemptReader& reader, int folder, const std::string& name, bool alive,
+                   const std::string& other_host);
 
     /// Null: the file is no valid record.
-    [[nodiscard]] std::shared_ptr<const ExecutionEntry> entry(
-        const std::filesystem::path& project_root, const std::string& other_host,
-        LazyRedactor& redactor);
+    [[nodiscard]] const std::shared_ptr<const ExecutionEntry>& entry() const noexcept
+    {
+        return entry_;
+    }
 
 private:
-    void read_record(int folder, const std::string& name, const std::string& status_name);
-    [[nodiscard]] ExecutionEntry make_entry(const std::string& other_host,
-                                            LazyRedactor& redactor) const;
+    [[nodiscard]] bool has_new_status(const AttemptReader& reader);
 
-    ReadCheck check_;
-    std::optional<protocol::RunningRecord> record_;
-    std::optional<StatusFiles> status_files_;
-    std::optional<AgentStatus> status_;  ///< Of this attempt.
+    ReadCheck record_check_;
+    ReadCheck root_check_;
+    ReadCheck cursor_folder_check_;
+    ReadCheck below_cursor_check_;
     bool alive_ = false;
-    bool awaits_retry_ = false;  ///< The attempt has ended, and another one follows.
-    std::shared_ptr<const ExecutionEntry> entry_;  ///< Null: it has to be made again.
+    std::shared_ptr<const ExecutionEntry> entry_;
 };
 
 /// The executions that are published: `running/`, and the status files in their worktrees.
 class Executions {
 public:
-    /// `redactor` must outlive this.
-    Executions(std::filesystem::path project_root, std::string status_name, LazyRedactor& redactor);
+    Executions(AttemptReader reader, ExecutorLives& lives);
 
-    /// Reads again what has changed, and returns all. Of attempts that are recorded twice, those
-    /// whose executor lives are first.
-    EntryList<ExecutionEntry> refresh(error_code& problem);
+    /// Begins to look at everything.
+    void begin_sweep();
+    /// Does a part of that, some ten system calls. False: nothing is left.
+    bool step();
+    /// Why executions cannot be found.
+    [[nodiscard]] error_code problem() const noexcept { return problem_; }
+
+    /// Looks at one record of an executor.
+    void look_at(const std::string& executor, const std::string& name);
+    /// Looks at all records of that name.
+    void look_at(const std::string& name);
+    /// Looks for records of an executor that have come or gone.
+    void look_into(const std::string& executor);
+    /// Looks at the records of older versions: each is locked by itself.
+    void look_at_unshared();
+    /// The names of an executor's records that are known.
+    [[nodiscard]] std::vector<std::string> names_of(const std::string& executor) const;
+    /// The ids of all executors that have folders.
+    [[nodiscard]] std::vector<std::string> executors() const;
+
+    /// The names of the records that have changed since the last call.
+    [[nodiscard]] std::set<std::string> take_changed() { return std::exchange(changed_, {}); }
+    /// Of records of that name, that of an executor that lives counts. Null: there is none.
+    [[nodiscard]] std::shared_ptr<const ExecutionEntry> find(const std::string& name) const;
 
 private:
+    enum class Phase { listing, listing_again, attempts, unshared, done };
     using Attempts = std::map<std::string, AttemptFiles>;  ///< By the names of their records.
     struct Executor {
         ReadCheck check;
-        ExecutorLife life;
         Attempts attempts;
-        files::UniqueFd folder{};  ///< Open during a refresh.
     };
 
-    struct Lists {
-        void add(std::shared_ptr<const ExecutionEntry> entry);
+    void list_executors();
+    bool list_next();
+    void list_records(int folder, Executor& executor);
+    void look_at_missing();
+    bool look_at_next();
+    void refresh(int folder, const std::string& id, Executor& executor, const std::string& name);
+    [[nodiscard]] files::UniqueFd open(const std::string& id) const;
 
-        EntryList<ExecutionEntry> alive;
-        EntryList<ExecutionEntry> interrupted;
-    };
-
-    bool find_records(int running);
-    void add_records_of_executors(Lists& lists);
-    void add_unshared_records(int running, Lists& lists);
-
-    std::filesystem::path project_root_;
-    std::string status_name_;
-    LazyRedactor& redactor_;
+    AttemptReader reader_;
+    ExecutorLives& lives_;
     std::map<std::string, Executor> executors_;
     Attempts unshared_;  ///< Of older versions.
+    std::set<std::string> changed_;
+
+    // Of a sweep.
+    Phase phase_ = Phase::done;
+    error_code problem_;
+    std::string executor_;           ///< Before the next one.
+    std::string name_;               ///< Before its next record.
+    std::set<std::string> missing_;  ///< Records that are no longer where they were.
 };
 
 }  // namespace autoexec::view

@@ -12,8 +12,8 @@
 namespace autoexec::view {
 namespace {
 
-std::shared_ptr<const ExecutorEntry> executor_entry(const files::UniqueFd& engines,
-                                                    const std::string& id, bool alive)
+std::shared_ptr<const ExecutorEntry> make_executor_entry(const files::UniqueFd& engines,
+                                                         const std::string& id, bool alive)
 {
     const auto lock = records::read_executor_lock(engines, id);
     if (!lock) return nullptr;
@@ -29,21 +29,54 @@ void ExecutorLife::probe(const files::UniqueFd& engines, bool engines_known, con
     is_dead_ = !alive() && engines_known;
 }
 
-EntryList<ExecutorEntry> Executors::refresh(const std::filesystem::path& project_root)
+void ExecutorLives::refresh(const std::set<std::string>& with_records)
 {
-    EntryList<ExecutorEntry> entries;
-    const auto engines = records::open_engines(project_root);
-    std::set<std::string> ids;
+    error_code problem;
+    const auto engines = records::open_engines(project_root_, &problem);
+    auto ids = with_records;
     for (auto& id : records::list_executor_locks(engines)) ids.insert(std::move(id));
-    (void)keep_only(executors_, ids);
-    for (auto& [id, executor] : executors_) {
-        executor.life.probe(engines, true, id);
-        const bool alive = executor.life.alive();
-        if (!executor.entry || executor.entry->alive != alive)
-            executor.entry = executor_entry(engines, id, alive);
-        if (executor.entry) entries.push_back(executor.entry);
-    }
-    return entries;
+    for (const auto& [id, known] : known_)
+        if (!ids.contains(id)) changed_.insert(id);
+    (void)keep_only(known_, ids);
+    for (auto& [id, known] : known_) (void)look_at(engines, !problem, id, known);
+}
+
+bool ExecutorLives::look_at(const std::string& id)
+{
+    error_code problem;
+    const auto engines = records::open_engines(project_root_, &problem);
+    return look_at(engines, !problem, id, known_[id]);
+}
+
+bool ExecutorLives::look_at(const files::UniqueFd& engines, bool engines_known,
+                            const std::string& id, Known& known)
+{
+    const bool was_alive = known.life.alive();
+    known.life.probe(engines, engines_known, id);
+    auto now = make_executor_entry(engines, id, known.life.alive());
+    const bool is_same = now && known.entry ? *now == *known.entry : now == known.entry;
+    if (!is_same) changed_.insert(id);
+    known.entry = std::move(now);
+    return known.life.alive() != was_alive;
+}
+
+std::vector<std::string> ExecutorLives::ids() const
+{
+    std::vector<std::string> ids;
+    for (const auto& [id, known] : known_) ids.push_back(id);
+    return ids;
+}
+
+const ExecutorLife& ExecutorLives::life_of(const std::string& id)
+{
+    if (!known_.contains(id)) (void)look_at(id);
+    return known_.at(id).life;
+}
+
+std::shared_ptr<const ExecutorEntry> ExecutorLives::find(const std::string& id) const
+{
+    const auto known = known_.find(id);
+    return known == known_.end() ? nullptr : known->second.entry;
 }
 
 std::optional<QueueEngineEntry> find_queue_engine(const std::filesystem::path& project_root)

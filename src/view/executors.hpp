@@ -1,14 +1,18 @@
 #pragma once
 
-#include "autoexec/error.hpp"
 #include "autoexec/view.hpp"
 #include "files/safe_files.hpp"
 #include "records/executor_lock.hpp"
 #include "view/entries.hpp"
 
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace autoexec::view {
 
@@ -29,18 +33,41 @@ private:
     bool is_dead_ = false;
 };
 
-/// The executors that have locks.
-class Executors {
+/// The executors that have locks or records.
+class ExecutorLives {
 public:
-    /// Reads again what has changed, and returns all.
-    EntryList<ExecutorEntry> refresh(const std::filesystem::path& project_root);
+    explicit ExecutorLives(std::filesystem::path project_root)
+        : project_root_(std::move(project_root))
+    {}
+
+    /// Finds the locks. Those of `with_records` are executors, too.
+    void refresh(const std::set<std::string>& with_records);
+
+    /// Probes the lock of one. True if it lives now, or is dead, and was not before.
+    bool look_at(const std::string& id);
+
+    /// All that are known.
+    [[nodiscard]] std::vector<std::string> ids() const;
+
+    /// As of its last probe.
+    [[nodiscard]] const ExecutorLife& life_of(const std::string& id);
+
+    /// Those that have changed since the last call.
+    [[nodiscard]] std::set<std::string> take_changed() { return std::exchange(changed_, {}); }
+    /// Null: it has no lock.
+    [[nodiscard]] std::shared_ptr<const ExecutorEntry> find(const std::string& id) const;
 
 private:
     struct Known {
         ExecutorLife life;
         std::shared_ptr<const ExecutorEntry> entry;
     };
-    std::map<std::string, Known> executors_;
+    bool look_at(const files::UniqueFd& engines, bool engines_known, const std::string& id,
+                 Known& known);
+
+    std::filesystem::path project_root_;
+    std::map<std::string, Known> known_;
+    std::set<std::string> changed_;
 };
 
 /// Absent: there has been none.

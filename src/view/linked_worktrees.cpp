@@ -6,6 +6,7 @@
 
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace autoexec::view {
 namespace {
@@ -14,52 +15,63 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t max_worktrees = 100'000;
 constexpr std::size_t gitdir_limit = 16 * 1024;
+constexpr int worktrees_of_step = 32;
 
 // The file contains the path of the worktree's `.git`, which newer versions of git may write
 // relative to its folder.
-fs::path read_gitdir(const fs::path& folder, int open_folder, const std::string& name)
+std::string read_gitdir(const fs::path& folder, int open_folder, const std::string& name)
 {
     const auto found = files::read_regular(open_folder, name + "/gitdir", gitdir_limit, {});
     const auto line = found.text.substr(0, found.text.find('\n'));
     const fs::path git_file(line);
     if (git_file.filename() != ".git" || line.find('\0') != line.npos) return {};
-    return files::normal_path(folder / name / git_file).parent_path();
+    return files::normal_path(folder / name / git_file).parent_path().string();
 }
 
 }  // namespace
 
-void Worktrees::refresh()
+void Worktrees::begin_sweep()
 {
+    name_.clear();
     if (!folder_)
         if (const auto common = git_files::common_dir_of(project_root_))
             folder_ = *common / "worktrees";
     const auto folder = folder_ ? files::open_folder(*folder_) : files::UniqueFd();
-    if (!folder) {
-        known_.clear();
-        check_ = {};
-        return;
-    }
-    if (check_.must_read(stamp_of_open(folder.get()), ReadCheck::clock::now())) {
-        const auto names = files::list_folder(folder.get(), max_worktrees);
-        (void)keep_only(known_, {names.begin(), names.end()});
-    }
+    sweeping_ = static_cast<bool>(folder);
+    if (folder && !check_.must_read(stamp_of_open(folder.get()), ReadCheck::clock::now())) return;
+    const auto names =
+        folder ? files::list_folder(folder.get(), max_worktrees) : std::vector<std::string>();
+    if (!folder) check_ = {};
+    const std::set<std::string> now(names.begin(), names.end());
     for (auto& [name, tree] : known_)
-        if (tree.check.must_read(stamp_at(folder.get(), name + "/gitdir"), ReadCheck::clock::now()))
-            tree.path = read_gitdir(*folder_, folder.get(), name);
+        if (!now.contains(name)) set_path(tree, {});
+    (void)keep_only(known_, now);
 }
 
-EntryList<WorktreeEntry> Worktrees::list(const std::function<std::string(const fs::path&)>& user_of)
+bool Worktrees::step()
 {
-    EntryList<WorktreeEntry> entries;
-    for (auto& [name, tree] : known_) {
-        if (tree.path.empty()) continue;
-        auto user = user_of(tree.path);
-        if (!tree.entry || tree.entry->path != tree.path || tree.entry->execution_id != user)
-            tree.entry =
-                std::make_shared<const WorktreeEntry>(WorktreeEntry{tree.path, std::move(user)});
-        entries.push_back(tree.entry);
+    const auto folder = sweeping_ ? files::open_folder(*folder_) : files::UniqueFd();
+    sweeping_ = static_cast<bool>(folder);
+    for (int count = 0; sweeping_ && count < worktrees_of_step; ++count) {
+        const auto next = known_.upper_bound(name_);
+        sweeping_ = next != known_.end();
+        if (!sweeping_) break;
+        name_ = next->first;
+        const auto stamp = stamp_at(folder.get(), name_ + "/gitdir");
+        if (next->second.check.must_read(stamp, ReadCheck::clock::now()))
+            set_path(next->second, read_gitdir(*folder_, folder.get(), name_));
     }
-    return entries;
+    return sweeping_;
+}
+
+void Worktrees::set_path(Known& tree, std::string path)
+{
+    if (tree.path == path) return;
+    for (auto* const changed : {&tree.path, &path})
+        if (!changed->empty()) changed_.insert(*changed);
+    if (!tree.path.empty() && --paths_[tree.path] == 0) paths_.erase(tree.path);
+    if (!path.empty()) ++paths_[path];
+    tree.path = std::move(path);
 }
 
 }  // namespace autoexec::view

@@ -81,19 +81,26 @@ bool NewestMetrics::read_appended()
     const auto folder = followed_.empty() ? files::UniqueFd() : folder_.open(ec);
     if (!folder) return false;
     const auto appended = read_appended(folder.get());
-    return appended == Appended::lost ? read_again(folder.get()) : appended == Appended::lines;
+    if (appended != Appended::lost) return appended == Appended::lines;
+    names_.clear();
+    return refresh();
 }
 
-// True if something is another than before.
+bool NewestMetrics::has(const std::string& name) const
+{
+    return std::ranges::any_of(followed_, [&](const auto& file) { return file.name == name; });
+}
+
+// True if something may be another than before.
 bool NewestMetrics::read_again(int folder)
 {
-    const auto before = std::exchange(metrics_, {});
+    const bool was_empty = metrics_.empty();
+    metrics_.clear();
     order_.clear();
     places_.clear();
     followed_.clear();
     if (folder >= 0) read_newest(folder);
-    return !std::equal(before.begin(), before.end(), metrics_.begin(), metrics_.end(),
-                       [](const auto& a, const auto& b) { return *a.second == *b.second; });
+    return !was_empty || !metrics_.empty();
 }
 
 // False if a file has gone, or is read instead of another one.

@@ -23,8 +23,10 @@ public:
     /// Also finds new files. True if something has changed.
     bool refresh();
 
-    /// Looks only at the files in which lines are appended now.
+    /// Looks only at the newest two files, in which lines are appended.
     bool read_appended();
+    /// Whether it is one of these.
+    [[nodiscard]] bool has(const std::string& name) const;
 
     using Metric = std::shared_ptr<const ExecutionMetric>;
 

@@ -1,11 +1,15 @@
 #include "view/queued_executions.hpp"
 
-#include <set>
-#include <string_view>
+#include "protocol/layout.hpp"
+#include "records/log_file.hpp"
+#include "view/stamps.hpp"
+
 #include <utility>
 
 namespace autoexec::view {
 namespace {
+
+constexpr int requests_of_step = 32;
 
 ExecutionEntry entry_of(const protocol::QueuedRequest& queued, ExecutionState state,
                         LazyRedactor& redactor)
@@ -25,38 +29,99 @@ ExecutionEntry entry_of(const protocol::QueuedRequest& queued, ExecutionState st
 
 }  // namespace
 
-// In the order in which requests move.
-void QueuedExecutions::refresh()
+QueuedExecutions::QueuedExecutions(std::filesystem::path project_root, LazyRedactor& redactor)
+    : project_root_(std::move(project_root)),
+      queue_(project_root_),
+      redactor_(redactor),
+      waiting_{layout::queue, ExecutionState::queued},
+      started_{layout::started_requests, ExecutionState::starting}
+{}
+
+// In the order in which requests move, so that none is missed.
+void QueuedExecutions::begin_sweep()
 {
-    update(waiting_, folder_.list_waiting(), ExecutionState::queued);
-    update(started_, folder_.list_started(), ExecutionState::starting);
+    listed_ = &waiting_;
+    list(waiting_);
 }
 
-void QueuedExecutions::update(ById& known, const std::vector<queue::Request>& requests,
-                              ExecutionState state)
+bool QueuedExecutions::step()
 {
-    ById now;
-    for (const auto& request : requests) {
-        const auto before = known.find(request->id());
-        const bool is_same = before != known.end() && before->second.request == request;
-        now.emplace(request->id(), is_same
-                                       ? std::move(before->second)
-                                       : Known{request, std::make_shared<const ExecutionEntry>(
-                                                            entry_of(*request, state, redactor_))});
+    if (listed_ == nullptr || look_at_next(*listed_)) return listed_ != nullptr;
+    if (std::exchange(listed_, listed_ == &waiting_ ? &started_ : nullptr) == &waiting_)
+        list(started_);
+    return listed_ != nullptr;
+}
+
+void QueuedExecutions::list(Requests& requests)
+{
+    id_.clear();
+    error_code ec;
+    std::set<std::string> ids;
+    if (const auto folder = records::Folder{project_root_, requests.path}.open(ec))
+        for (auto& id : queue::list_requests(folder.get())) ids.insert(std::move(id));
+    for (const auto& [id, known] : requests.known)
+        if (!ids.contains(id)) changed_.insert(id);
+    (void)keep_only(requests.known, ids);
+}
+
+// False: there is none.
+bool QueuedExecutions::look_at_next(Requests& requests)
+{
+    error_code ec;
+    const auto folder = records::Folder{project_root_, requests.path}.open(ec);
+    for (int count = 0; count < requests_of_step; ++count) {
+        const auto next = requests.known.upper_bound(id_);
+        if (next == requests.known.end()) return false;
+        id_ = next->first;
+        look_at(folder.get(), requests, id_);
     }
-    known = std::move(now);
+    return true;
 }
 
-void QueuedExecutions::add_to(EntryList<ExecutionEntry>& published) const
+void QueuedExecutions::look_at(const std::string& id)
 {
-    std::set<std::string_view> ids;
-    if (!started_.empty())
-        for (const auto& entry : published) ids.insert(entry->execution_id);
-    for (const auto& [id, known] : waiting_) published.push_back(known.entry);
-    // Its result is written before its record is removed.
-    for (const auto& [id, known] : started_)
-        if (!ids.contains(id) && folder_.state_of(id) == queue::RequestState::started)
-            published.push_back(known.entry);
+    if (!protocol::is_queue_id(id)) return;
+    changed_.insert(id);  // it may have ended
+    for (auto* const requests : {&waiting_, &started_}) {
+        error_code ec;
+        const auto folder = records::Folder{project_root_, requests->path}.open(ec);
+        look_at(folder.get(), *requests, id);
+    }
+}
+
+void QueuedExecutions::look_at(int folder, Requests& requests, const std::string& id)
+{
+    const auto stamp = folder < 0 ? FileStamp{} : stamp_at(folder, id + ".json");
+    if (stamp == FileStamp{}) {
+        if (requests.known.erase(id) > 0) changed_.insert(id);
+        return;
+    }
+    auto& known = requests.known[id];
+    // An executor that has ended leaves no other trace of that here.
+    if (requests.state == ExecutionState::starting) changed_.insert(id);
+    if (known.stamp == stamp) return;
+    known.stamp = stamp;
+    const auto request = queue_.read(requests.path, id);
+    known.entry =
+        request
+            ? std::make_shared<const ExecutionEntry>(entry_of(*request, requests.state, redactor_))
+            : nullptr;
+    changed_.insert(id);
+}
+
+std::shared_ptr<const ExecutionEntry> QueuedExecutions::find_waiting(const std::string& id) const
+{
+    const auto known = waiting_.known.find(id);
+    return known == waiting_.known.end() ? nullptr : known->second.entry;
+}
+
+// A result is written before the record of the attempt is removed, and then the request.
+std::shared_ptr<const ExecutionEntry> QueuedExecutions::find_started(const std::string& id) const
+{
+    const auto known = started_.known.find(id);
+    return known == started_.known.end() || queue_.state_of(id) != queue::RequestState::started
+               ? nullptr
+               : known->second.entry;
 }
 
 }  // namespace autoexec::view

@@ -16,6 +16,7 @@ namespace autoexec::view {
 namespace {
 
 constexpr std::size_t max_journals = 100'000;
+constexpr int journals_of_step = 16;
 
 std::set<std::string> journal_names_in(int folder)
 {
@@ -110,31 +111,116 @@ RunJournals::RunJournals(std::filesystem::path project_root, std::size_t max_run
     : project_root_(std::move(project_root)), max_runs_(max_runs)
 {}
 
-EntryList<RunEntry> RunJournals::refresh()
+void RunJournals::begin_sweep()
 {
-    EntryList<RunEntry> entries;
+    name_.clear();
+    phase_ = Phase::done;
     error_code ec;
     const auto folder = workflow::state_folder(project_root_).open(ec);
     if (!folder) {
+        changed_ = changed_ || !journals_.empty();
         journals_.clear();
-        return entries;
+        check_ = {};
+        return;
     }
+    phase_ = Phase::listing;
     find(folder.get());
-    for (auto& [name, journal] : journals_) list(folder.get(), name, journal);
-    if (std::exchange(order_changed_, false)) choose_newest();
-    for (auto& [name, journal] : journals_) {
-        if (!journal.listed) continue;
-        // Of old runs, only the lock is looked at.
-        if (!journal.is_newest && !journal.is_followed &&
-            !(journal.has_changed && is_locked_at(folder.get(), name)))
-            continue;
-        auto entry = journal.followed.refresh(folder.get(), *journal.listed, journal.has_changed);
-        journal.is_followed = entry && (journal.is_newest || entry->alive);
-        if (journal.is_followed)
-            entries.push_back(std::move(entry));
-        else
-            journal.followed = FollowedJournal();
+}
+
+bool RunJournals::step()
+{
+    if (phase_ == Phase::listing && !for_each_next(journals_of_step, [this](int folder, auto at) {
+            list(folder, at->first, at->second);
+        })) {
+        if (std::exchange(order_changed_, false)) choose_newest();
+        name_.clear();
+        phase_ = Phase::following;
+        return true;
     }
+    if (phase_ == Phase::following && !for_each_next(journals_of_step, [this](int folder, auto at) {
+            follow(folder, at->first, at->second);
+        }))
+        phase_ = Phase::done;
+    return phase_ != Phase::done;
+}
+
+// False: none is left.
+bool RunJournals::for_each_next(int count,
+                                const std::function<void(int, Journals::iterator)>& visit)
+{
+    error_code ec;
+    const auto folder = workflow::state_folder(project_root_).open(ec);
+    for (; folder && count > 0; --count) {
+        const auto next = journals_.upper_bound(name_);
+        if (next == journals_.end()) return false;
+        name_ = next->first;
+        visit(folder.get(), next);
+    }
+    return static_cast<bool>(folder);
+}
+
+void RunJournals::look_at(const std::string& name)
+{
+    error_code ec;
+    const auto folder = workflow::state_folder(project_root_).open(ec);
+    if (!folder || !name.ends_with(workflow::journal_suffix)) return;
+    if (stamp_at(folder.get(), name) == FileStamp{}) {
+        order_changed_ = order_changed_ || journals_.erase(name) > 0;
+    } else {
+        list(folder.get(), name, journals_[name]);
+    }
+    changed_ = true;
+    if (!std::exchange(order_changed_, false)) {
+        if (const auto at = journals_.find(name); at != journals_.end())
+            follow(folder.get(), name, at->second);
+        return;
+    }
+    choose_newest();
+    for (auto& [other, journal] : journals_)
+        if (journal.is_newest || journal.entry || other == name)
+            follow(folder.get(), other, journal);
+}
+
+void RunJournals::look_at_followed()
+{
+    error_code ec;
+    const auto folder = workflow::state_folder(project_root_).open(ec);
+    if (!folder) return;
+    for (const auto& name : std::set(followed_)) {
+        const auto at = journals_.find(name);
+        if (at == journals_.end()) continue;
+        list(folder.get(), name, at->second);
+        follow(folder.get(), name, at->second);
+    }
+}
+
+// Of old runs, only the lock is looked at.
+void RunJournals::follow(int folder, const std::string& name, Journal& journal)
+{
+    const auto before = journal.entry;
+    const bool has_changed = std::exchange(journal.has_changed, false);
+    const bool is_followed = journal.listed && (journal.is_newest || before ||
+                                                (has_changed && is_locked_at(folder, name)));
+    auto entry =
+        is_followed ? journal.followed.refresh(folder, *journal.listed, has_changed) : nullptr;
+    if (entry && (journal.is_newest || entry->alive)) {
+        journal.entry = std::move(entry);
+    } else {
+        journal.entry = nullptr;
+        journal.followed = FollowedJournal();
+    }
+    if (journal.entry)
+        followed_.insert(name);
+    else
+        followed_.erase(name);
+    changed_ = changed_ || journal.entry != before;
+}
+
+EntryList<RunEntry> RunJournals::entries() const
+{
+    EntryList<RunEntry> entries;
+    for (const auto& [name, journal] : journals_)
+        if (journal.entry) entries.push_back(journal.entry);
     return entries;
 }
 
@@ -142,13 +228,13 @@ void RunJournals::find(int folder)
 {
     if (!check_.must_read(stamp_of_open(folder), ReadCheck::clock::now())) return;
     const auto names = journal_names_in(folder);
-    if (keep_only(journals_, names)) order_changed_ = true;
+    if (keep_only(journals_, names)) order_changed_ = changed_ = true;
 }
 
 void RunJournals::list(int folder, const std::string& name, Journal& journal)
 {
-    journal.has_changed = journal.check.must_read(stamp_at(folder, name), ReadCheck::clock::now());
-    if (!journal.has_changed) return;
+    if (!journal.check.must_read(stamp_at(folder, name), ReadCheck::clock::now())) return;
+    journal.has_changed = true;
     auto listed = workflow::list_run(folder, name);
     if (listed == journal.listed) return;
     journal.listed = std::move(listed);

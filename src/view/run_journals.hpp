@@ -7,11 +7,14 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace autoexec::view {
 
@@ -38,28 +41,49 @@ class RunJournals {
 public:
     RunJournals(std::filesystem::path project_root, std::size_t max_runs);
 
-    /// Reads again what has changed, and returns all.
-    EntryList<RunEntry> refresh();
+    /// Begins to look at everything.
+    void begin_sweep();
+    /// Does a part of that, some ten system calls. False: nothing is left.
+    bool step();
+
+    /// Looks at one file.
+    void look_at(const std::string& name);
+    /// Looks at the newest runs, and those whose executors live.
+    void look_at_followed();
+
+    /// Whether something may have changed since the last call.
+    [[nodiscard]] bool take_changed() { return std::exchange(changed_, false); }
+    [[nodiscard]] EntryList<RunEntry> entries() const;
 
 private:
+    enum class Phase { listing, following, done };
     struct Journal {
         ReadCheck check;
         std::optional<workflow::ListedRun> listed;  ///< Absent: the file is not a journal.
         bool is_newest = false;
         bool has_changed = true;
         FollowedJournal followed;
-        bool is_followed = false;
+        std::shared_ptr<const RunEntry> entry{};  ///< Null: it is not followed.
     };
+    using Journals = std::map<std::string, Journal>;
 
     void find(int folder);
     void list(int folder, const std::string& name, Journal& journal);
     void choose_newest();
+    void follow(int folder, const std::string& name, Journal& journal);
+    bool for_each_next(int count, const std::function<void(int, Journals::iterator)>& visit);
 
     std::filesystem::path project_root_;
     std::size_t max_runs_;
     ReadCheck check_;
-    std::map<std::string, Journal> journals_;  ///< By the names of the files.
+    Journals journals_;  ///< By the names of the files.
+    std::set<std::string> followed_;
     bool order_changed_ = true;
+    bool changed_ = false;
+
+    // Of a sweep.
+    Phase phase_ = Phase::done;
+    std::string name_;  ///< Before the next one.
 };
 
 }  // namespace autoexec::view

@@ -1,4 +1,4 @@
-#include "autoexec/view.hpp"
+#include "autoexec/watched_project.hpp"
 
 #include "protocol/layout.hpp"
 #include "protocol/record_lines.hpp"
@@ -11,10 +11,13 @@
 #include "records/running.hpp"
 #include "support/sweep.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/virtual_clock.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/journal.hpp"
 
 #include <doctest/doctest.h>
+
+#include <boost/asio/io_context.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -28,7 +31,6 @@
 #include <optional>
 #include <random>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,57 +58,70 @@ public:
     }
 
     [[nodiscard]] fs::path root() const { return folder_ / "project"; }
-    [[nodiscard]] const std::deque<std::string>& last_operations() const { return log_; }
+    [[nodiscard]] std::string last_operations() const
+    {
+        std::string names;
+        for (const auto& name : log_) names += name + ", ";
+        return names;
+    }
 
-    void play()
+    /// `with_events`: only what file events show.
+    void play(bool with_events = false)
     {
         using Operation = void (History::*)();
-        static constexpr std::pair<const char*, Operation> operations[] = {
-            {"start an executor", &History::start_executor},
-            {"record an attempt", &History::record_attempt},
-            {"record an attempt", &History::record_attempt},
-            {"replace a record", &History::replace_record},
-            {"remove a record", &History::remove_record},
-            {"kill an executor", &History::kill_executor},
-            {"adopt a record", &History::adopt_record},
-            {"copy a record", &History::copy_record},
-            {"tear a record", &History::tear_record},
+        struct Named {
+            const char* name;
+            Operation operation;
+            bool has_events = false;
+        };
+        static constexpr Named operations[] = {
+            {"start an executor", &History::start_executor, true},
+            {"record an attempt", &History::record_attempt, true},
+            {"record an attempt", &History::record_attempt, true},
+            {"replace a record", &History::replace_record, true},
+            {"remove a record", &History::remove_record, true},
+            {"kill an executor", &History::kill_executor, true},
+            {"adopt a record", &History::adopt_record, true},
+            {"copy a record", &History::copy_record, true},
+            {"tear a record", &History::tear_record, true},
             {"exchange two records", &History::exchange_records},
-            {"clear the records of an executor", &History::clear_executor},
-            {"write a record of an older version", &History::write_unshared_record},
-            {"replace a status", &History::replace_status},
-            {"replace a status", &History::replace_status},
-            {"write a status in place", &History::overwrite_status},
+            {"clear the records of an executor", &History::clear_executor, true},
+            {"write a record of an older version", &History::write_unshared_record, true},
+            {"replace a status", &History::replace_status, true},
+            {"replace a status", &History::replace_status, true},
+            {"write a status in place", &History::overwrite_status, true},
             {"tear a status", &History::tear_status},
             {"remove a status", &History::remove_status},
             {"link .cursor", &History::link_cursor_folder},
             {"exchange two worktrees", &History::exchange_worktrees},
-            {"submit a request", &History::submit_request},
-            {"start a request", &History::start_request},
-            {"publish a request", &History::publish_request},
-            {"end a request", &History::end_request},
-            {"start or end the engine of the queue", &History::change_engine},
-            {"record an attempt's end", &History::record_end},
-            {"record an attempt's end", &History::record_end},
-            {"tear a record of ends", &History::tear_ends},
-            {"remove a record of ends", &History::remove_ends},
+            {"submit a request", &History::submit_request, true},
+            {"start a request", &History::start_request, true},
+            {"publish a request", &History::publish_request, true},
+            {"end a request", &History::end_request, true},
+            {"start or end the engine of the queue", &History::change_engine, true},
+            {"record an attempt's end", &History::record_end, true},
+            {"record an attempt's end", &History::record_end, true},
+            {"tear a record of ends", &History::tear_ends, true},
+            {"remove a record of ends", &History::remove_ends, true},
             {"add a worktree", &History::add_worktree},
             {"remove a worktree", &History::remove_worktree},
-            {"start a run", &History::start_run},
-            {"append to a journal", &History::append_to_journal},
-            {"append to a journal", &History::append_to_journal},
-            {"kill a run", &History::kill_run},
-            {"resume a run", &History::resume_run},
-            {"tear a journal", &History::tear_journal},
-            {"remove a journal", &History::remove_journal},
-            {"start an agent", &History::start_agent},
-            {"end an agent", &History::end_agent},
-            {"hold an agent back", &History::change_health},
+            {"start a run", &History::start_run, true},
+            {"append to a journal", &History::append_to_journal, true},
+            {"append to a journal", &History::append_to_journal, true},
+            {"kill a run", &History::kill_run, true},
+            {"resume a run", &History::resume_run, true},
+            {"tear a journal", &History::tear_journal, true},
+            {"remove a journal", &History::remove_journal, true},
+            {"start an agent", &History::start_agent, true},
+            {"end an agent", &History::end_agent, true},
+            {"hold an agent back", &History::change_health, true},
         };
-        const auto& [name, operation] = operations[below(std::size(operations))];
-        log_.emplace_back(name);
+        const auto* chosen = &operations[below(std::size(operations))];
+        while (with_events && !chosen->has_events)
+            chosen = &operations[below(std::size(operations))];
+        log_.emplace_back(chosen->name);
         if (log_.size() > 8) log_.pop_front();
-        (this->*operation)();
+        (this->*chosen->operation)();
     }
 
     std::size_t below(std::size_t n)
@@ -515,9 +530,10 @@ bool is_same(const ByKey<Entry>& known, const std::vector<Entry>& entries)
 /// Follows a project by its changes alone.
 class Follower {
 public:
-    void follow(const ProjectReader& reader)
+    void follow(const ProjectReader& reader) { apply_changes(reader.changes_since(seen_)); }
+
+    void apply_changes(const ProjectChanges& changes)
     {
-        const auto changes = reader.changes_since(seen_);
         seen_ = changes.position;
         if (changes.is_snapshot) *this = Follower(seen_);
         apply(executions_, changes.changed.executions, changes.ended_executions);
@@ -530,12 +546,19 @@ public:
         engine_ = changes.changed.queue_engine;
     }
 
-    [[nodiscard]] bool has(const ProjectState& state) const
+    [[nodiscard]] ViewPosition seen() const { return seen_; }
+
+    /// What is another than in `state`; empty: nothing.
+    [[nodiscard]] std::string difference_to(const ProjectState& state) const
     {
-        return is_same(executions_, state.executions) && is_same(runs_, state.runs) &&
-               is_same(processes_, state.agent_processes) && is_same(held_, state.held_agents) &&
-               is_same(ended_, state.ended) && is_same(executors_, state.executors) &&
-               is_same(worktrees_, state.worktrees) && engine_ == state.queue_engine;
+        if (!is_same(executions_, state.executions)) return "executions";
+        if (!is_same(ended_, state.ended)) return "executions that have ended";
+        if (!is_same(runs_, state.runs)) return "runs";
+        if (!is_same(processes_, state.agent_processes)) return "agents";
+        if (!is_same(held_, state.held_agents)) return "held agents";
+        if (!is_same(executors_, state.executors)) return "executors";
+        if (!is_same(worktrees_, state.worktrees)) return "worktrees";
+        return engine_ == state.queue_engine ? "" : "engine of the queue";
     }
 
     Follower() = default;
@@ -629,6 +652,52 @@ void check_against_lists(const ProjectState& state, const fs::path& root)
     }
 }
 
+/// Follows a project by a `WatchedProject`, with real file events and virtual time.
+class Watcher {
+public:
+    static constexpr std::chrono::seconds interval{10};
+
+    explicit Watcher(const History& history)
+    {
+        WatchedProjectOptions options;
+        static_cast<ProjectReaderOptions&>(options) = reader_of(history);
+        options.interval = interval;
+        options.clock = clock_;
+        project_.emplace(ctx_, options);
+        wait();
+        run_for(0s);
+    }
+
+    void run_for(std::chrono::nanoseconds time)
+    {
+        clock_->run_until(ctx_, clock_->elapsed() + time);
+    }
+    [[nodiscard]] const Follower& follower() const { return follower_; }
+
+private:
+    void wait()
+    {
+        project_->async_wait_change(follower_.seen(),
+                                    [this](error_code ec, const ProjectChanges& changes) {
+                                        REQUIRE_FALSE(ec);
+                                        follower_.apply_changes(changes);
+                                        wait();
+                                    });
+    }
+
+    asio::io_context ctx_;
+    std::shared_ptr<VirtualClock> clock_ = std::make_shared<VirtualClock>();
+    Follower follower_;
+    std::optional<WatchedProject> project_;
+};
+
+ProjectState state_now(const History& history)
+{
+    ProjectReader reader(reader_of(history));
+    reader.refresh();
+    return reader.state();
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("sweep");
@@ -648,17 +717,37 @@ TEST_CASE("a reader that follows a project sees what a new reader sees")
             const bool changed = reader.refresh();
             CHECK(changed == (reader.position() != before));
             const auto state = reader.state();
-            ProjectReader fresh(reader_of(history));
-            fresh.refresh();
-            std::ostringstream operations;
-            for (const auto& name : history.last_operations()) operations << name << ", ";
             CAPTURE(step);
-            CAPTURE(operations.str());
-            REQUIRE((state == fresh.state()));
+            CAPTURE(history.last_operations());
+            REQUIRE((state == state_now(history)));
             check_against_lists(state, history.root());
             auto& follower = followers[history.below(followers.size())];
             follower.follow(reader);
-            REQUIRE(follower.has(state));
+            REQUIRE(follower.difference_to(state) == "");
+        }
+    }
+}
+
+TEST_CASE("a watched project shows what a new reader sees, with and without file events")
+{
+    constexpr auto moment = 100ms;
+    const auto seed = sweep_seed();
+    for (unsigned round = 0; round < sweep_rounds(10, 200); ++round) {
+        CAPTURE(round);
+        History history(seed + round);
+        for (int step = 0; step < 20; ++step) history.play();
+        Watcher watcher(history);
+        bool has_events = true;  // all since the last look
+        for (int step = 0; step < 200; ++step) {
+            const bool with_events = history.below(8) != 0;
+            has_events = has_events && with_events;
+            history.play(with_events);
+            if (history.below(3) == 0) continue;
+            CAPTURE(step);
+            CAPTURE(has_events);
+            watcher.run_for(std::exchange(has_events, true) ? moment : Watcher::interval + moment);
+            CAPTURE(history.last_operations());
+            REQUIRE(watcher.follower().difference_to(state_now(history)) == "");
         }
     }
 }
