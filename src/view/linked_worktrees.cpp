@@ -25,7 +25,7 @@ std::string read_gitdir(const fs::path& folder, int open_folder, const std::stri
     const auto line = found.text.substr(0, found.text.find('\n'));
     const fs::path git_file(line);
     if (git_file.filename() != ".git" || line.find('\0') != line.npos) return {};
-    return files::normal_path(folder / name / git_file).parent_path().string();
+    return fs::path(files::normal_path(folder / name / git_file)).parent_path().string();
 }
 
 }  // namespace
