@@ -127,8 +127,9 @@ private:
     struct Tree {
         std::vector<Subscriber*> subscribers;
         std::array<int, 3> watches{not_watched, not_watched, not_watched};  ///< By `FolderKind`.
-        int error = 0;         ///< Why it is not covered; 0: it is, or is not meant to be.
-        int claims_error = 0;  ///< The same, for executors alone.
+        int error = 0;            ///< Why it is not covered; 0: it is, or is not meant to be.
+        int claims_error = 0;     ///< The same, for executors alone.
+        bool has_events = false;  ///< It is meant to be covered.
         bool is_worktree = true;
         bool knows_cursor = false;  ///< `.cursor` is watched, or there was none.
 
@@ -214,6 +215,7 @@ private:
 
     mutable std::mutex mutex_;  // for all below
     Trees trees_;
+    std::size_t with_events_ = 0;  ///< Trees of which events are read, as long as there are any.
     /// By watch descriptor. Usually one tree; the folders of a repository share a git directory.
     std::unordered_multimap<int, Folder> folders_;
     /// Of folders whose entries are named. There are few.
@@ -284,6 +286,7 @@ Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::functi
     tree.subscribers.push_back(subscriber.get());
     subscriber->tree = &entry;
     if (!has_events) return subscriber;
+    if (!std::exchange(tree.has_events, true)) ++with_events_;
     if (std::exchange(tree.is_worktree, is_worktree) != is_worktree)
         drop_folder(entry, FolderKind::root);
     add_folders(entry, folders);
@@ -300,8 +303,9 @@ void FileNotifier::leave(const Subscriber& one)
     std::erase(tree.subscribers, &one);
     if (!tree.subscribers.empty()) return;
     drop_folders(*one.tree);
+    if (tree.has_events) --with_events_;
     trees_.erase(trees_.find(one.tree->first));
-    if (!folders_.empty()) return;
+    if (with_events_ > 0) return;
     // A pending read would keep the context running.
     if (reader_.lock())
         asio::post(strand_, [weak = reader_] {
@@ -498,7 +502,7 @@ void FileNotifier::read(std::shared_ptr<Reader> reader)
 {
     {
         const std::lock_guard lock(mutex_);
-        if (folders_.empty() || broken_ != 0) {
+        if (with_events_ == 0 || broken_ != 0) {
             reading_ = false;
             return;
         }
