@@ -119,6 +119,15 @@ protocol::QueuedResult cancelled_result(const protocol::QueuedRequest& request)
     return ended;
 }
 
+std::vector<std::string> sorted_ids(const fs::path& root, const char* path)
+{
+    error_code ec;
+    const auto folder = folder_in(root, path).open(ec);
+    auto ids = folder ? list_requests(folder.get()) : std::vector<std::string>();
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
 }  // namespace
 
 std::vector<std::string> list_requests(int folder)
@@ -243,11 +252,12 @@ Request QueueFolder::read(const char* path, const std::string& id) const
 
 std::vector<std::string> QueueFolder::list_ended() const
 {
-    error_code ec;
-    const auto folder = folder_in(project_root_, layout::ended_requests).open(ec);
-    auto ids = folder ? list_requests(folder.get()) : std::vector<std::string>();
-    std::sort(ids.begin(), ids.end());
-    return ids;
+    return sorted_ids(project_root_, layout::ended_requests);
+}
+
+std::vector<std::string> QueueFolder::list_waiting_ids() const
+{
+    return sorted_ids(project_root_, layout::queue);
 }
 
 RequestState QueueFolder::state_of(const std::string& id) const

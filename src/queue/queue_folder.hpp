@@ -58,6 +58,9 @@ public:
     /// there, or broken.
     [[nodiscard]] Request read(const char* folder, const std::string& id) const;
 
+    /// The ids of what may be waiting requests, oldest first. No file is read.
+    [[nodiscard]] std::vector<std::string> list_waiting_ids() const;
+
     /// The names of all results, oldest first.
     [[nodiscard]] std::vector<std::string> list_ended() const;
 

@@ -4,6 +4,7 @@
 #include "cli/session/batch_outcome.hpp"
 #include "cli/session/output.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -68,8 +69,11 @@ void ForegroundQueue::publish(const Event& event)
 
 void ForegroundQueue::cancel_ended()
 {
+    if (requests_.empty()) return;
+    const auto waiting = folder_.list_waiting_ids();
     for (const auto& [id, state] : requests_)
-        if (state == State::waiting && folder_.state_of(id) == queue::RequestState::ended)
+        if (state == State::waiting && !std::binary_search(waiting.begin(), waiting.end(), id) &&
+            folder_.state_of(id) == queue::RequestState::ended)
             cancel_(id);
 }
 
