@@ -215,7 +215,7 @@ Figures follow(std::size_t count, double changes_a_second, milliseconds window)
     const auto wanted = seconds(window).count() * changes_a_second;
     check(static_cast<double>(follower.delays().size()) > 0.9 * wanted, "changes were missed");
     return {{"count", static_cast<double>(count)},
-            {"first", first.wall},
+            {"first_cpu", first.cpu},
             {"cpu", cost.cpu / cost.wall},
             {"p50", quantile(follower.delays(), 0.5)},
             {"p95", quantile(follower.delays(), 0.95)},

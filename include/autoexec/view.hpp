@@ -63,8 +63,7 @@ struct ExecutionEntry : Correlation {
     bool operator==(const ExecutionEntry&) const = default;
 };
 
-/// An execution that has ended, with its last attempt. One that waits for another attempt counts as
-/// ended until that is published, unless it is detached.
+/// An execution that has ended, with its last attempt.
 struct EndedExecutionEntry : Correlation {
     ExecutionStatus status = ExecutionStatus::failed;
     std::string command;             ///< Redacted, as all text here.

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -184,6 +185,29 @@ TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notifi
         while (notifier->coverage(running) != Coverage::own_process) REQUIRE(is_called());
         CHECK_FALSE(notifier->problem(running).empty());
     }
+}
+
+TEST_CASE_FIXTURE(Watched, "the entries of a folder that have changed are named")
+{
+    notifier = file_notifier(ctx.get_executor(), {folder.path(), status_name});
+    std::set<std::string> names;
+    const auto named =
+        notifier->watch_entries(tree, [&](const std::string& name) { names.insert(name); });
+    CHECK(notifier->coverage(tree) == Coverage::all);
+    const auto await = [&](const std::string& name) {
+        while (!names.contains(name)) REQUIRE(ctx.run_one_for(60s) == 1);
+        names.clear();
+    };
+    std::ofstream file(tree / "open");
+    await("open");
+    file << "written, and not closed" << std::flush;
+    await("open");
+    fs::rename(tree / "open", tree / "renamed");
+    await("renamed");
+    fs::remove(tree / "renamed");
+    await("renamed");
+    fs::remove_all(tree);
+    await("");  // all
 }
 
 TEST_CASE_FIXTURE(Watched, "of a notifier for folders, worktrees get what the own process changes")

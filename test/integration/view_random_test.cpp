@@ -705,7 +705,7 @@ TEST_SUITE_BEGIN("sweep");
 TEST_CASE("a reader that follows a project sees what a new reader sees")
 {
     const auto seed = sweep_seed();
-    for (unsigned round = 0; round < sweep_rounds(20, 400); ++round) {
+    for (unsigned round = 0; round < sweep_rounds(8, 400); ++round) {
         CAPTURE(round);
         History history(seed + round);
         ProjectReader reader(reader_of(history));
@@ -720,7 +720,7 @@ TEST_CASE("a reader that follows a project sees what a new reader sees")
             CAPTURE(step);
             CAPTURE(history.last_operations());
             REQUIRE((state == state_now(history)));
-            check_against_lists(state, history.root());
+            if (history.below(4) == 0) check_against_lists(state, history.root());
             auto& follower = followers[history.below(followers.size())];
             follower.follow(reader);
             REQUIRE(follower.difference_to(state) == "");
@@ -732,7 +732,7 @@ TEST_CASE("a watched project shows what a new reader sees, with and without file
 {
     constexpr auto moment = 100ms;
     const auto seed = sweep_seed();
-    for (unsigned round = 0; round < sweep_rounds(10, 200); ++round) {
+    for (unsigned round = 0; round < sweep_rounds(6, 200); ++round) {
         CAPTURE(round);
         History history(seed + round);
         for (int step = 0; step < 20; ++step) history.play();
