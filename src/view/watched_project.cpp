@@ -182,9 +182,10 @@ void WatchedProject::Impl::work()
     const auto after = [&](int factor) {
         return now + std::max<nanoseconds>((now - start) * factor, min_pause);
     };
-    if (has_hints) hints_due = after(pause_after_hints);
+    if (has_hints) hints_due = watches->is_busy() ? now + (now - start) : after(pause_after_hints);
     if (!sweeps) return;
-    sweep_due = after(watches->cover_all() ? pause_in_covered_sweep : pause_in_sweep);
+    const int pauses = watches->cover_all() ? pause_in_covered_sweep : pause_in_sweep;
+    sweep_due = is_complete ? after(pauses) : now;
     if (is_sweeping) return;
     is_complete = true;
     sweep_due = std::max(sweep_due, now + nanoseconds(options.interval));
