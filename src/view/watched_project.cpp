@@ -30,7 +30,7 @@ using std::chrono::nanoseconds;
 
 // For which the strand is blocked at once.
 constexpr std::chrono::milliseconds slice{2};
-constexpr std::chrono::milliseconds min_pause{10};
+constexpr std::chrono::milliseconds min_pause{25};
 // After a slice of this work, the pause is so many times as long.
 constexpr int pause_after_hints = 10;
 constexpr int pause_in_sweep = 30;
