@@ -133,7 +133,7 @@ void Dashboard::find_row(bool forward)
         const auto at = (selected_ + (forward ? step : rows_.size() - step)) % rows_.size();
         const auto& row = rows_[at];
         const auto text = fmt::format("{} {} {} {} {} {}", row.state, row.id, row.agent,
-                                      row.worktree.string(), row.command, row.note);
+                                      shown_path(row.worktree), row.command, row.note);
         if (find_text(text, found_text_) != std::string::npos) return select(at);
     }
     message_ = fmt::format("Not found: {}", found_text_);
