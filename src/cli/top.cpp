@@ -94,7 +94,7 @@ std::string last_line(std::string_view text)
 
 std::string end_of(const std::string& subcommand, const std::string& output, bool ok)
 {
-    const auto line = last_line(output);
+    auto line = last_line(output);
     if (!ok && line.empty()) return fmt::format("autoexec {} has failed.", subcommand);
     if (!ok) return line;
     if (subcommand == "rerun") return fmt::format("Queued as {}.", short_id(line));

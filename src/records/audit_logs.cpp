@@ -16,17 +16,29 @@ bool find_log(const files::UniqueFd& folder, const std::string& name, struct sta
 
 }  // namespace
 
-// A concurrent rotation renames a file to a name that is looked up later, so none is missed; the
-// inode identifies files found twice.
 AuditLogs::AuditLogs(const Folder& folder, ReportUnreadable report)
     : path_(folder.path()), report_(std::move(report))
 {
+    // Only where rotations follow each other faster than names are looked up.
+    constexpr int max_tries = 20;
     error_code ec;
     folder_ = folder.open(ec);
     if (!is_usable(path_, ec, report_)) return;
+    for (int tries = 0; tries < max_tries && !find_logs(); ++tries) {
+    }
+}
+
+// A concurrent rotation renames a file to a name that is looked up later, so none is missed; the
+// inode identifies files found twice. But after two rotations, a later name is that of a newer
+// file: false if there was one.
+bool AuditLogs::find_logs()
+{
+    logs_.clear();
     std::set<std::pair<dev_t, ino_t>> known;
     auto numbers = log_numbers(folder_.get(), audit_log_name);
     int last_found = 0;
+    struct stat newest {};
+    (void)find_log(folder_, log_name(audit_log_name, 0), newest);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
         const int number = numbers[i];
         struct stat st {};
@@ -39,6 +51,9 @@ AuditLogs::AuditLogs(const Folder& folder, ReportUnreadable report)
         if (i + 1 == numbers.size() && number < last_found + 2 && number < max_log_number)
             numbers.push_back(number + 1);
     }
+    struct stat now {};
+    (void)find_log(folder_, log_name(audit_log_name, 0), now);
+    return now.st_dev == newest.st_dev && now.st_ino == newest.st_ino;
 }
 
 std::optional<AuditLogs::OpenLog> AuditLogs::next()

@@ -35,6 +35,7 @@ private:
         ino_t inode = 0;
     };
 
+    bool find_logs();
     std::optional<OpenLog> open(const FoundLog& log) const;
 
     std::filesystem::path path_;

@@ -39,6 +39,7 @@ struct WatchedFolder {
     Place place = Place::project;
     std::string id;  ///< Of the executor (`records`), or the path (`worktree`).
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): its 0
     auto operator<=>(const WatchedFolder&) const = default;
 };
 
@@ -47,7 +48,7 @@ struct Hint {
     WatchedFolder folder;
     std::string name;
 
-    auto operator<=>(const Hint&) const = default;
+    auto operator<=>(const Hint&) const = default;  // NOLINT(modernize-use-nullptr): its 0
 };
 
 /// Whether a new folder of the project may have caused it.

@@ -52,7 +52,7 @@ private:
         std::uint64_t line = 0;  ///< Of all that were ever added.
         std::size_t row = 0;     ///< Of a line that is wrapped.
 
-        auto operator<=>(const Place&) const = default;
+        auto operator<=>(const Place&) const = default;  // NOLINT(modernize-use-nullptr): its 0
     };
 
     void add_line(std::string_view printable);
