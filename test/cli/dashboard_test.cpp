@@ -162,6 +162,14 @@ TEST_CASE("what needs a person is first, then what fails, runs, waits and has en
         CHECK(lines[i].substr(0, expected[i].size()) == expected[i]);
 }
 
+TEST_CASE("what is not known yet is not shown as nothing")
+{
+    Dashboard dashboard("project");
+    CHECK(text_of(dashboard)[0].starts_with("project  reading the project"));
+    dashboard.show({});
+    CHECK(text_of(dashboard)[0].starts_with("project  nothing runs"));
+}
+
 TEST_CASE("a narrow terminal shows the state, the id and the command")
 {
     auto dashboard = dashboard_of(some_of_all());

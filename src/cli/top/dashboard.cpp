@@ -34,6 +34,7 @@ bool is_end(const KeyPress& key)
 
 void Dashboard::show(const ProjectState& state)
 {
+    is_known_ = true;
     rows_ = rows_of(state);
     engine_ = engine_line(state);
     const auto at = std::ranges::find(rows_, selected_id_, &TopRow::id);

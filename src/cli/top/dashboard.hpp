@@ -90,6 +90,7 @@ private:
     [[nodiscard]] std::vector<Line> details_of(const TopRow& row, Time now) const;
 
     std::string project_;
+    bool is_known_ = false;  ///< `show` was called.
     std::string engine_;
     std::vector<TopRow> rows_;
     std::size_t selected_ = 0;

@@ -79,7 +79,8 @@ std::string Dashboard::title() const
         const auto count = std::ranges::count(rows_, section, &TopRow::section);
         if (count > 0) counts += fmt::format("  {} {}", count, text::lower_case(title_of(section)));
     }
-    return project_ + (counts.empty() ? "  nothing runs" : counts);
+    if (counts.empty()) counts = is_known_ ? "  nothing runs" : "  reading the project ...";
+    return project_ + counts;
 }
 
 Frame Dashboard::draw_list(const Screen::Size& size, Time now)
