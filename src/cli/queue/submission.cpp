@@ -160,7 +160,7 @@ std::vector<std::string> submission_problems(const SubmissionOptions& options,
 {
     std::vector<std::string> problems;
     if (!options.detach && options.priority)
-        problems.emplace_back("--priority needs --detach: other commands start at once");
+        problems.emplace_back("--priority needs --detach: commands in the foreground take turns");
     if (!options.detach) return problems;
     const auto refuse = [&problems](bool is_given, const char* option, const char* instead) {
         if (is_given)
