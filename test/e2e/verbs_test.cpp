@@ -3,6 +3,7 @@
 #include "text/text.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
 #include <sys/stat.h>
