@@ -19,7 +19,7 @@ struct RerunOptions : BatchOptions {
     bool continues = false;
 };
 
-/// An execution that has ended, as far as it is recorded.
+/// An ended execution, with what the records have of it.
 struct EarlierExecution {
     std::string id;
     std::optional<protocol::QueuedRequest> request;  ///< Of a command of the queue.

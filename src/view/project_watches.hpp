@@ -22,8 +22,8 @@ public:
     /// `on_hint` is called from any thread.
     ProjectWatches(std::shared_ptr<Notifier> notifier, OnHint on_hint);
 
-    /// Watches these folders, and no other ones. A hint for each that was not watched before: what
-    /// happened there until now has not been noticed.
+    /// Watches only these folders. Adds a hint for each new one, because earlier changes there
+    /// raised no event.
     void set_folders(const std::map<std::filesystem::path, WatchedFolder>& folders,
                      std::set<Hint>& hints);
 

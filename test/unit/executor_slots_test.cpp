@@ -173,7 +173,7 @@ TEST_CASE_FIXTURE(TwoExecutors, "a command of an attempt's program uses the slot
 }
 
 TEST_CASE_FIXTURE(TwoExecutors,
-                  "an application is told once that a command waits, and that it starts")
+                  "hooks are called once when a command waits, and once when it starts")
 {
     std::string log;
     bool may_start = true;
