@@ -17,6 +17,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <memory>
+#include <utility>
 
 namespace autoexec::cli {
 namespace {
@@ -48,13 +50,13 @@ asio::awaitable<void> reload_periodically(config::Reloader& reloader)
     }
 }
 
-asio::awaitable<void> reload_on_hang_up(config::Reloader& reloader)
+asio::awaitable<void> reload_on_hang_up(config::Reloader& reloader,
+                                        std::unique_ptr<asio::signal_set> signals)
 {
     const bool had_terminal = has_terminal();
-    asio::signal_set signals(co_await asio::this_coro::executor, SIGHUP);
     for (;;) {
         error_code ec;
-        co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+        co_await signals->async_wait(asio::redirect_error(asio::use_awaitable, ec));
         if (ec) co_return;
         if (had_terminal && !has_terminal())
             std::raise(SIGTERM);
@@ -122,7 +124,10 @@ ModelPrices configured_prices(const std::filesystem::path& root)
 void watch_configuration(const asio::any_io_executor& ex, config::Reloader& reloader)
 {
     asio::co_spawn(ex, reload_periodically(reloader), asio::detached);
-    if (!ignores_hang_ups()) asio::co_spawn(ex, reload_on_hang_up(reloader), asio::detached);
+    if (ignores_hang_ups()) return;
+    // Now, not when the coroutine begins: until then a hang-up would end the program.
+    auto signals = std::make_unique<asio::signal_set>(ex, SIGHUP);
+    asio::co_spawn(ex, reload_on_hang_up(reloader, std::move(signals)), asio::detached);
 }
 
 std::string changes_sentence(const std::vector<std::string>& changed)
