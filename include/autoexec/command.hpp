@@ -1,5 +1,6 @@
 #pragma once
 
+#include <autoexec/boxed_optional.hpp>
 #include <autoexec/output_rules.hpp>
 #include <autoexec/question.hpp>
 
@@ -99,7 +100,7 @@ struct CommandRequest : ExecutionIds {
     bool require_artifacts = false;
     /// The baseline of an earlier execution whose work this one continues in the same worktree.
     /// Absent: taken before the first attempt.
-    std::optional<ArtifactBaseline> artifact_baseline;
+    BoxedOptional<ArtifactBaseline> artifact_baseline;
 
     /// The agent that runs it. Empty: the only agent that accepts commands.
     std::string agent;
@@ -111,7 +112,7 @@ struct CommandRequest : ExecutionIds {
     std::vector<std::string> argv;
     /// Names of variables that the agent takes from its own environment: the place for secrets.
     std::vector<std::string> env_refs;
-    std::optional<ResumedSession> resumed_session;  ///< Of its first attempt.
+    BoxedOptional<ResumedSession> resumed_session;  ///< Of its first attempt.
 
     /// The command is safe to run twice: allows retries after a time-out, a lost agent, or a
     /// failure of which the agent did not report whether it is retryable.
@@ -119,7 +120,7 @@ struct CommandRequest : ExecutionIds {
 
     // Instead of the executor's options of these names.
     std::optional<std::chrono::milliseconds> timeout;
-    std::optional<RetryPolicy> retry;
+    BoxedOptional<RetryPolicy> retry;
     std::optional<int> max_attempts;  ///< Takes precedence over that of `retry`.
     // Besides `max_cost_per_command` and `max_tokens_per_command`: the lower one counts.
     double max_cost = 0;  ///< USD; zero: no limit.
