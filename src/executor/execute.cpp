@@ -58,6 +58,14 @@ std::optional<git::GitContext> context_of(const Execution& x)
     return x.git ? std::optional(*x.git) : std::nullopt;
 }
 
+// A name that cannot be looked up is one of its own.
+std::string key_of_tree(const std::string& worktree)
+{
+    struct stat st {};
+    if (::stat(worktree.c_str(), &st) != 0) return worktree;
+    return fmt::format("{}:{}", st.st_dev, st.st_ino);
+}
+
 }  // namespace
 
 Execution::Execution(std::shared_ptr<ExecutorCore> executor, CommandRequest r, Completion c)
@@ -79,7 +87,7 @@ void ExecutorCore::begin(const std::shared_ptr<Execution>& x, const Phase& phase
 try {
     x->options = shared_options;
     x->alarm = options.clock->make_timer(on_strand);
-    active.insert(x.get());
+    active.push_back(*x);
     serve_requests_if_needed();
     run(x, phase(*x));
 } catch (const std::bad_alloc&) {
@@ -120,8 +128,7 @@ void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
     x.attempt.reset();
     x.mailbox.reset();
     release_slots(x);
-    x.tree_slot.reset();
-    drop_idle_queue(x.tree_key);
+    leave_tree_queue(x);
     const auto work = std::move(x.completion.work);
     asio::post(ex, asio::append(std::move(x.completion.handler), ec, std::move(result)));
     leave(x);
@@ -129,7 +136,8 @@ void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
 
 void ExecutorCore::leave(Execution& x) noexcept
 {
-    if (active.erase(&x) == 0) return;
+    if (!x.in_flight.is_linked()) return;
+    active.erase(active.iterator_to(x));
     give_up_probe(x);
     if (!active.empty()) return;
     if (requests_alarm) requests_alarm->wake();
@@ -250,8 +258,7 @@ void ExecutorCore::announce_wait(Execution& x)
 // Waits for the worktree's queue, for a slot, and for the worktree's lock.
 asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
-    x.tree_key = tree_key_of(x.worktree);
-    x.tree_slot.emplace(tree_queue(x.tree_key), *x.alarm);
+    join_tree_queue(x);
     for (;;) {
         co_await wait_for_slot(x, *x.tree_slot);
         co_await wait_for_resume(x);
@@ -353,8 +360,8 @@ asio::awaitable<void> ExecutorCore::wait_for_free_resources(Execution& x)
 bool ExecutorCore::waits_for_resources(const Execution& x, error_code ec)
 {
     constexpr unsigned to_start = 3;  // closed before it waits
-    const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution* other) {
-        return other != &x && !other->attempt_id().empty();
+    const bool in_flight = std::any_of(active.begin(), active.end(), [&x](const Execution& other) {
+        return &other != &x && !other.attempt_id().empty();
     });
     if (!in_flight || (ec && ec != errc::no_resources)) return false;
     return ec == errc::no_resources || !descriptors.has_left(descriptors_of_command() + to_start);
@@ -596,7 +603,7 @@ asio::awaitable<void> ExecutorCore::stop(std::shared_ptr<ExecutorCore>)
 {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     stopping = true;
-    for (auto* const x : active) cancel(*x, asio::cancellation_type::partial);
+    for (auto& x : active) cancel(x, asio::cancellation_type::partial);
     const std::shared_ptr<Timer> idle = options.clock->make_timer(strand);
     while (!active.empty()) {
         until_idle.push_back(idle);
@@ -635,8 +642,8 @@ bool ExecutorCore::serve_pending_requests()
 {
     const auto& root = options.project_root;
     if (records::has_answers(root))
-        for (auto* const x : active)
-            if (const auto file = answer_to(root, x->attempt_id())) accept_answer(*x, *file);
+        for (auto& x : active)
+            if (const auto file = answer_to(root, x.attempt_id())) accept_answer(x, *file);
     if (records::has_cancel_requests(root)) consume_cancel_requests();
     return records::has_answers(root) || records::has_cancel_requests(root);
 }
@@ -674,10 +681,10 @@ void ExecutorCore::consume_cancel_requests()
     const auto requests = records::find_cancel_requests(options.project_root);
     if (requests.empty()) return;
     const std::set<std::string> wanted(requests.begin(), requests.end());
-    for (auto* const x : active)
-        if (!x->attempt_id().empty() && wanted.contains(text::file_name_of(x->attempt_id())) &&
-            records::consume_cancel_request(options.project_root, x->attempt_id()))
-            cancel(*x, asio::cancellation_type::partial);
+    for (auto& x : active)
+        if (!x.attempt_id().empty() && wanted.contains(text::file_name_of(x.attempt_id())) &&
+            records::consume_cancel_request(options.project_root, x.attempt_id()))
+            cancel(x, asio::cancellation_type::partial);
 }
 
 void ExecutorCore::serve_requests_if_needed()
@@ -691,28 +698,23 @@ try {
     throw;
 }
 
-std::string ExecutorCore::tree_key_of(const std::string& worktree)
-{
-    struct stat st {};
-    if (::stat(worktree.c_str(), &st) != 0) return worktree;
-    return fmt::format("{}:{}", st.st_dev, st.st_ino);
-}
-
 fs::path ExecutorCore::absolute(const fs::path& path) const
 {
     fs::path normal = files::normal_path(path.is_absolute() ? path : options.project_root / path);
     return normal.has_filename() || !normal.has_relative_path() ? normal : normal.parent_path();
 }
 
-async::FifoSemaphore& ExecutorCore::tree_queue(const std::string& key)
+void ExecutorCore::join_tree_queue(Execution& x)
 {
-    return trees.try_emplace(key, 1).first->second;
+    x.tree_queue = tree_queues.try_emplace(key_of_tree(x.worktree), 1).first;
+    x.tree_slot.emplace(x.tree_queue->second, *x.alarm);
 }
 
-void ExecutorCore::drop_idle_queue(const std::string& key)
+void ExecutorCore::leave_tree_queue(Execution& x)
 {
-    const auto found = trees.find(key);
-    if (found != trees.end() && found->second.idle()) trees.erase(found);
+    if (!x.tree_slot) return;
+    x.tree_slot.reset();
+    if (x.tree_queue->second.idle()) tree_queues.erase(x.tree_queue);
 }
 
 std::unique_ptr<Mailbox> ExecutorCore::open_mailbox(const fs::path& tree, error_code& ec,

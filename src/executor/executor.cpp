@@ -328,9 +328,9 @@ void BackgroundAgentAutoExecutor::set_options(ExecutionOptions options)
 void BackgroundAgentAutoExecutor::cancel(const std::string& execution_id)
 {
     asio::post(impl_->strand, [impl = impl_, execution_id] {
-        for (auto* const x : impl->active) {
-            if (x->request.execution_id != execution_id) continue;
-            impl->cancel(*x, asio::cancellation_type::partial);
+        for (auto& x : impl->active) {
+            if (x.request.execution_id != execution_id) continue;
+            impl->cancel(x, asio::cancellation_type::partial);
         }
     });
 }
@@ -339,7 +339,7 @@ void BackgroundAgentAutoExecutor::answer(std::string attempt_id, Answer answer)
 {
     asio::post(impl_->strand, [impl = impl_, file = protocol::AnswerFile{
                                                  std::move(attempt_id), std::move(answer), {}}] {
-        for (auto* const x : impl->active) impl->accept_answer(*x, file);
+        for (auto& x : impl->active) impl->accept_answer(x, file);
     });
 }
 
@@ -349,7 +349,7 @@ void BackgroundAgentAutoExecutor::say(std::string attempt_id, std::string prompt
     file.attempt_id = std::move(attempt_id);
     file.prompts.push_back(std::move(prompt));
     asio::post(impl_->strand, [impl = impl_, file = std::move(file)] {
-        for (auto* const x : impl->active) impl->accept_answer(*x, file);
+        for (auto& x : impl->active) impl->accept_answer(x, file);
     });
 }
 

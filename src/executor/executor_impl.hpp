@@ -26,6 +26,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -93,6 +94,9 @@ struct Completion {
     std::unique_ptr<Work> work;  ///< Of the handler's executor, unless it is that of the core.
 };
 
+/// The queues of worktrees, keyed by device and inode.
+using TreeQueues = std::map<std::string, async::FifoSemaphore>;
+
 /// The state of one `execute_command`.
 struct Execution {
     Execution(std::shared_ptr<ExecutorCore> executor, CommandRequest r, Completion c);
@@ -149,8 +153,9 @@ struct Execution {
     /// The worktree's context, determined before a program could change it, if the mailbox does not
     /// know it.
     std::unique_ptr<git::GitContext> git;
-    std::shared_ptr<git::Interrupt> git_interrupt;  ///< While git prepares a retry.
-    std::string tree_key;
+    std::shared_ptr<git::Interrupt> git_interrupt;   ///< While git prepares a retry.
+    TreeQueues::iterator tree_queue;                 ///< Of `tree_slot`.
+    boost::intrusive::list_member_hook<> in_flight;  ///< In `ExecutorCore::active`.
     std::unique_ptr<std::string> announced_retry;  ///< The attempt before the next one, meanwhile.
     bool recorded = false;   ///< Another executor has recorded the end of the attempt.
     bool read_only = false;  ///< The worktree is not changed.
@@ -454,9 +459,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::unique_ptr<Mailbox> open_mailbox(const std::filesystem::path& tree, error_code& ec,
                                           std::string& problem);
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
-    async::FifoSemaphore& tree_queue(const std::string& key);
-    void drop_idle_queue(const std::string& key);
-    static std::string tree_key_of(const std::string& worktree);
+    void join_tree_queue(Execution& x);
+    void leave_tree_queue(Execution& x);
 
     ExecutorOptions options;
     std::shared_ptr<const ExecutionOptions> shared_options;  ///< Those of new executions.
@@ -471,13 +475,16 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::map<std::string, async::FifoSemaphore, std::less<>> agent_slots;  ///< By name.
     async::TurnLimit turns;
     files::DescriptorEstimate descriptors;
-    std::map<std::string, async::FifoSemaphore> trees;  ///< Keyed by device and inode.
+    TreeQueues tree_queues;
     AgentGate agents;
     records::FollowedPauses pauses;
     /// Wait for an agent, or for the end of a pause; in order.
     std::map<std::uint64_t, std::shared_ptr<Timer>> held_commands;
     std::uint64_t last_held = 0;
-    std::set<Execution*> active;
+    boost::intrusive::list<Execution,
+                           boost::intrusive::member_hook<Execution, decltype(Execution::in_flight),
+                                                         &Execution::in_flight>>
+        active;
     WaitingExecutions waiting_executions;
     std::unique_ptr<Timer> waiting_alarm;        ///< Timer of `serve_waiting`.
     time_point waiting_until{};                  ///< The time for which it is set.

@@ -41,8 +41,7 @@ asio::awaitable<error_code> ExecutorCore::lock_adopted(Execution& x)
     x.mailbox = open_mailbox(x.worktree, ec, problem);
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     // Later executions queue behind this one; a running one is not waited for.
-    x.tree_key = tree_key_of(x.worktree);
-    x.tree_slot.emplace(tree_queue(x.tree_key), *x.alarm);
+    join_tree_queue(x);
     if (x.tree_slot->admitted()) co_return co_await lock(x);
     co_return fail(x, errc::worktree_busy,
                    fmt::format("Another command is running in the worktree '{}'.", x.worktree));

@@ -310,9 +310,9 @@ bool ExecutorCore::agent_lacks_resources(const std::string& attempt_id) const
 // Running executions release descriptors when they end.
 bool ExecutorCore::may_get_resources(const Execution& x) const
 {
-    return std::any_of(active.begin(), active.end(), [&](const Execution* other) {
-        return other != &x && !other->attempt_id().empty() &&
-               !agent_lacks_resources(other->attempt_id());
+    return std::any_of(active.begin(), active.end(), [&](const Execution& other) {
+        return &other != &x && !other.attempt_id().empty() &&
+               !agent_lacks_resources(other.attempt_id());
     });
 }
 
