@@ -13,6 +13,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -124,28 +125,7 @@ private:
     /// Who must be called after an event.
     enum class Concerned { none, executors, all };
     struct Subscriber;
-    struct Tree {
-        std::vector<Subscriber*> subscribers;
-        std::array<int, 3> watches{not_watched, not_watched, not_watched};  ///< By `FolderKind`.
-        int error = 0;            ///< Why it is not covered; 0: it is, or is not meant to be.
-        int claims_error = 0;     ///< The same, for executors alone.
-        bool has_events = false;  ///< It is meant to be covered.
-        bool is_worktree = true;
-        bool knows_cursor = false;  ///< `.cursor` is watched, or there was none.
-
-        [[nodiscard]] int& watch(FolderKind kind) { return watches.at(std::size_t(kind)); }
-        [[nodiscard]] bool is_watched() const { return watches.front() != not_watched; }
-        /// They need claims and `.cursor`, too.
-        [[nodiscard]] bool has_executors() const
-        {
-            return std::any_of(subscribers.begin(), subscribers.end(),
-                               [](const Subscriber* one) { return one->role == Role::executor; });
-        }
-        [[nodiscard]] int problem() const
-        {
-            return error == 0 && has_executors() ? claims_error : error;
-        }
-    };
+    struct Tree;
     using Trees = std::map<std::string, Tree>;
     using Entry = Trees::value_type;
     /// What a subscription owns.
@@ -160,14 +140,42 @@ private:
         std::shared_ptr<FileNotifier> notifier;
         std::function<void()> changed;
         Entry* tree = nullptr;
+        boost::intrusive::list_member_hook<> of_tree;
         Role role;
+    };
+    struct Tree {
+        boost::intrusive::list<Subscriber,
+                               boost::intrusive::member_hook<
+                                   Subscriber, decltype(Subscriber::of_tree), &Subscriber::of_tree>,
+                               boost::intrusive::constant_time_size<false>>
+            subscribers;
+        std::array<int, 3> watches{not_watched, not_watched, not_watched};  ///< By `FolderKind`.
+        int error = 0;            ///< Why it is not covered; 0: it is, or is not meant to be.
+        int claims_error = 0;     ///< The same, for executors alone.
+        bool has_events = false;  ///< It is meant to be covered.
+        bool is_worktree = true;
+        bool knows_cursor = false;  ///< `.cursor` is watched, or there was none.
+
+        [[nodiscard]] int& watch(FolderKind kind) { return watches.at(std::size_t(kind)); }
+        /// Of a watch that it has.
+        [[nodiscard]] FolderKind kind_of(int wd) const
+        {
+            return FolderKind(std::find(watches.begin(), watches.end(), wd) - watches.begin());
+        }
+        [[nodiscard]] bool is_watched() const { return watches.front() != not_watched; }
+        /// They need claims and `.cursor`, too.
+        [[nodiscard]] bool has_executors() const
+        {
+            return std::any_of(subscribers.begin(), subscribers.end(),
+                               [](const Subscriber& one) { return one.role == Role::executor; });
+        }
+        [[nodiscard]] int problem() const
+        {
+            return error == 0 && has_executors() ? claims_error : error;
+        }
     };
     using CallWithName = std::function<void(const std::string& name)>;
     using EntryWatchers = std::multimap<std::string, std::shared_ptr<CallWithName>>;
-    struct Folder {
-        Entry* tree;
-        FolderKind kind;
-    };
     using TreeSearch = decltype(&git_files::find_tree_in);
     /// What is to be watched for a subscription.
     struct Folders {
@@ -183,7 +191,7 @@ private:
 
     static std::string key_of(const fs::path& tree) { return files::normal_path(tree); }
     Subscription subscribe(const fs::path& path, std::function<void()> changed, Role role);
-    void leave(const Subscriber& one);
+    void leave(Subscriber& one);
     void call(const std::string& key, Concerned concerned);
     Folders find_folders(const std::string& key, TreeSearch search);
     [[nodiscard]] bool watches_root(const std::string& key) const;
@@ -205,7 +213,7 @@ private:
     void wake_all();
     void wake_slice();
     void call_with_names(const std::string& key);
-    [[nodiscard]] Concerned concerned_by(const Folder& folder, std::uint32_t mask,
+    [[nodiscard]] Concerned concerned_by(const Tree& tree, FolderKind kind, std::uint32_t mask,
                                          std::string_view name) const;
 
     FileNotifierOptions options_;
@@ -217,7 +225,7 @@ private:
     Trees trees_;
     std::size_t with_events_ = 0;  ///< Trees of which events are read, as long as there are any.
     /// By watch descriptor. Usually one tree; the folders of a repository share a git directory.
-    std::unordered_multimap<int, Folder> folders_;
+    std::unordered_multimap<int, Entry*> folders_;
     /// Of folders whose entries are named. There are few.
     EntryWatchers entry_watchers_;
     std::set<int> warned_;
@@ -283,7 +291,7 @@ Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::functi
     const std::lock_guard lock(mutex_);
     auto& entry = *trees_.try_emplace(key).first;
     auto& tree = entry.second;
-    tree.subscribers.push_back(subscriber.get());
+    tree.subscribers.push_back(*subscriber);
     subscriber->tree = &entry;
     if (!has_events) return subscriber;
     if (!std::exchange(tree.has_events, true)) ++with_events_;
@@ -295,12 +303,12 @@ Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::functi
     return subscriber;
 }
 
-void FileNotifier::leave(const Subscriber& one)
+void FileNotifier::leave(Subscriber& one)
 {
     const std::lock_guard lock(mutex_);
     if (one.tree == nullptr) return;
     auto& tree = one.tree->second;
-    std::erase(tree.subscribers, &one);
+    tree.subscribers.erase(tree.subscribers.iterator_to(one));
     if (!tree.subscribers.empty()) return;
     drop_folders(*one.tree);
     if (tree.has_events) --with_events_;
@@ -321,9 +329,9 @@ void FileNotifier::call(const std::string& key, Concerned concerned)
         const std::lock_guard lock(mutex_);
         const auto tree = trees_.find(key);
         if (tree == trees_.end()) return;
-        for (auto* const one : tree->second.subscribers)
-            if (concerned == Concerned::all || one->role != Role::agent)
-                called.push_back(one->weak_from_this().lock());
+        for (auto& one : tree->second.subscribers)
+            if (concerned == Concerned::all || one.role != Role::agent)
+                called.push_back(one.weak_from_this().lock());
     }
     for (const auto& one : called)
         if (one) one->changed();
@@ -438,7 +446,7 @@ int FileNotifier::add_folder(Entry& entry, const std::string& folder, FolderKind
     auto& watched = entry.second.watch(kind);
     if (watched == wd) return 0;
     drop_folder(entry, kind);  // was removed, which is still to be read
-    folders_.emplace(wd, Folder{&entry, kind});
+    folders_.emplace(wd, &entry);
     watched = wd;
     return 0;
 }
@@ -448,9 +456,8 @@ void FileNotifier::drop_folder(Entry& entry, FolderKind kind)
     const int wd = std::exchange(entry.second.watch(kind), not_watched);
     if (wd == not_watched) return;
     const auto [first, last] = folders_.equal_range(wd);
-    folders_.erase(std::find_if(first, last, [&entry, kind](const auto& folder) {
-        return folder.second.tree == &entry && folder.second.kind == kind;
-    }));
+    folders_.erase(
+        std::find_if(first, last, [&](const auto& folder) { return folder.second == &entry; }));
     if (!folders_.contains(wd)) (void)::inotify_rm_watch(inotify_.get(), wd);
 }
 
@@ -541,13 +548,13 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     const std::lock_guard lock(mutex_);
     const auto [first, last] = folders_.equal_range(event.wd);
     for (auto it = first; it != last; ++it) {
-        const auto& folder = it->second;
-        const bool is_root = folder.kind == FolderKind::root;
-        const auto concerned = !gone     ? concerned_by(folder, event.mask, name)
+        const auto& [key, tree] = *it->second;
+        const auto kind = tree.kind_of(event.wd);
+        const bool is_root = kind == FolderKind::root;
+        const auto concerned = !gone     ? concerned_by(tree, kind, event.mask, name)
                                : is_root ? Concerned::all
                                          : Concerned::executors;
         if (concerned == Concerned::none) continue;
-        const auto& key = folder.tree->first;
         auto& before = changed_[key];
         before = std::max(before, concerned);
         if (entry_watchers_.contains(key))
@@ -557,15 +564,15 @@ void FileNotifier::take(const inotify_event& event, std::string_view name)
     if (gone) uncover(event.wd, event.mask);
 }
 
-FileNotifier::Concerned FileNotifier::concerned_by(const Folder& folder, std::uint32_t mask,
-                                                   std::string_view name) const
+FileNotifier::Concerned FileNotifier::concerned_by(const Tree& tree, FolderKind kind,
+                                                   std::uint32_t mask, std::string_view name) const
 {
     const bool begins = (mask & IN_CREATE) != 0;
     // A claim is made under another name, under which it is closed, too.
-    if (folder.kind == FolderKind::claims)
+    if (kind == FolderKind::claims)
         return begins && name.starts_with(".tmp.") ? Concerned::none : Concerned::executors;
-    if (folder.kind == FolderKind::cursor) return Concerned::executors;
-    if (!folder.tree->second.is_worktree || (mask & IN_ISDIR) != 0) return Concerned::all;
+    if (kind == FolderKind::cursor) return Concerned::executors;
+    if (!tree.is_worktree || (mask & IN_ISDIR) != 0) return Concerned::all;
     if (begins) return Concerned::none;  // it has no content yet
     if (name == control_files::command || name == control_files::cancel) return Concerned::all;
     return name == options_.status_file_name || name == control_files::cursor_folder
@@ -577,8 +584,8 @@ void FileNotifier::uncover(int wd, std::uint32_t mask)
 {
     const auto [first, last] = folders_.equal_range(wd);
     for (auto it = first; it != last; ++it) {
-        const auto kind = it->second.kind;
-        auto& tree = it->second.tree->second;
+        auto& tree = it->second->second;
+        const auto kind = tree.kind_of(wd);
         tree.watch(kind) = not_watched;
         // A new `.cursor` is seen in the root.
         if (kind == FolderKind::root) tree.error = ESTALE;
