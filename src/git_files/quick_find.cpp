@@ -46,7 +46,7 @@ private:
 
 /// A worktree and its entry in the repository, which name each other.
 struct Link {
-    fs::path git_dir;
+    std::string git_dir;  ///< As a path, it would take several times as much.
     FileStamp pointer;  ///< Of `.git` in the worktree.
     FileStamp entry;    ///< Of `gitdir` in `git_dir`.
 };
@@ -130,9 +130,10 @@ std::optional<Link> remembered_link(const fs::path& directory)
 
 bool is_unchanged(const Link& link, const fs::path& common_dir, const fs::path& directory)
 {
-    return link.git_dir.parent_path().parent_path() == common_dir &&
+    const fs::path git_dir = link.git_dir;
+    return git_dir.parent_path().parent_path() == common_dir &&
            stamp_at(directory / ".git") == link.pointer &&
-           stamp_at(link.git_dir / "gitdir") == link.entry;
+           stamp_at(git_dir / "gitdir") == link.entry;
 }
 
 // Both sides name the same paths. The repository decides: its entry counts even if the worktree's
@@ -142,14 +143,14 @@ std::optional<Link> read_link(const fs::path& common_dir, const fs::path& direct
 {
     constexpr std::string_view prefix = "gitdir: ";
     if (!pointer.text.starts_with(prefix)) return std::nullopt;
-    fs::path git_dir = pointer.text.substr(prefix.size());
+    const fs::path git_dir = pointer.text.substr(prefix.size());
     const auto name = git_dir.filename();
     if (git_dir.parent_path() != common_dir / "worktrees" || name.empty() || name == "." ||
         name == "..")
         return std::nullopt;
     const auto back = line_of(git_dir / "gitdir");
     if (back.text != (directory / ".git").native()) return std::nullopt;
-    Link link{std::move(git_dir), pointer.stamp, back.stamp};
+    Link link{git_dir.native(), pointer.stamp, back.stamp};
     const std::lock_guard lock(memory().mutex);
     memory().links.put(directory.native(), link);
     return link;

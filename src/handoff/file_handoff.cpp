@@ -150,15 +150,11 @@ struct Context {
 class FileMailbox final : public Mailbox {
 public:
     FileMailbox(std::shared_ptr<const Context> context, fs::path path, UniqueFd worktree)
-        : context_(std::move(context)),
-          options_(context_->options),
-          path_(path.string()),
-          worktree_(std::move(worktree)),
-          offers_(git_)
+        : context_(std::move(context)), path_(path.string()), worktree_(std::move(worktree))
     {
         const auto st = stat_of(worktree_.get());
         identity_ = folder_id(st);
-        owners_ = &context_->owners.of(st.st_uid, options_.allowed_owners);
+        owners_ = &context_->owners.of(st.st_uid, options().allowed_owners);
     }
 
     ~FileMailbox() override { unlock(); }
@@ -178,14 +174,14 @@ public:
         if (!ec) return {};
         unlock();
         holder_.reset();
-        offers_.close();
+        if (git_) git_->offers.close();
         return ec;
     }
 
     [[nodiscard]] std::optional<GitTree> git_tree() const override
     {
         if (!git_) return std::nullopt;
-        return other_tree_ ? *other_tree_ : GitTree{*git_dir(), common_dir(), path_};
+        return git_->other_tree ? *git_->other_tree : GitTree{*git_dir(), common_dir(), path_};
     }
 
     std::optional<std::string> live_claim() override
@@ -209,7 +205,7 @@ public:
     error_code prepare() override
     {
         published_here_ = true;
-        if (git_) context_->excludes.ensure(common_dir(), options_.status_file_name);
+        if (git_) context_->excludes.ensure(common_dir(), options().status_file_name);
         const auto names = at_lock_ ? std::move(at_lock_->names) : list_names();
         at_lock_.reset();
         remove_status(names);
@@ -217,7 +213,7 @@ public:
             if (const auto ec = clear(names, name)) return ec;
         remove_all_temporaries(names);
         // For the look that follows at once, before the command is published.
-        nothing_left_ = !names.may_contain(options_.status_file_name) &&
+        nothing_left_ = !names.may_contain(options().status_file_name) &&
                         !names.may_contain(control_files::cursor_folder);
         return withdraw_offers();
     }
@@ -233,7 +229,7 @@ public:
         // Only the command file makes the attempt visible: these need no temporary file.
         for (const auto& [name, text] : first)
             if (durability == Durability::power ||
-                files::create_file(worktree_.get(), name, *text, options_.file_mode))
+                files::create_file(worktree_.get(), name, *text, options().file_mode))
                 if (const auto ec = put(name, *text, durability)) return ec;
         published_here_ = true;
         digest_ = text::sha256(files.command);
@@ -268,7 +264,7 @@ public:
         const auto command = protocol::parse_command(file.text, problem);
         if (!command || command->attempt_id != attempt_id) return false;
         // An executor of version 1.1 publishes no offers.
-        const auto offered = offers_.digest_of(attempt_id);
+        const auto offered = offered_digest(attempt_id);
         if (offered && *offered != text::hex(digest)) return false;
         digest_ = digest;
         return !offer(attempt_id, Durability::none);
@@ -297,7 +293,7 @@ public:
             return errno == ENOENT ? error_code{} : files::last_error();
         // Kept until `clean`: it shows who owns files without an attempt id.
         if (of_other_executor)
-            withdrawn_ = away;
+            withdrawn_ = std::make_unique<const std::string>(away);
         else
             remove_temporary(worktree_.get(), away);
         return {};
@@ -311,7 +307,7 @@ public:
     error_code answer(const std::string& attempt_id, const std::string& text) override
     {
         if (holder_ && holder_->answer(attempt_id, text)) return {};
-        return put_answer_file(git_dir(), attempt_id, text, options_.file_mode);
+        return put_answer_file(git_dir(), attempt_id, text, options().file_mode);
     }
 
     error_code clean(const std::string& attempt_id, bool keep_cancel) override
@@ -332,7 +328,7 @@ public:
         record(withdraw_offers());
         // After files without an attempt id, so that a recovery can still identify those if this
         // process is killed.
-        if (!withdrawn_.empty()) remove_temporary(worktree_.get(), withdrawn_);
+        if (withdrawn_) remove_temporary(worktree_.get(), *withdrawn_);
         if (keep_cancel) return first;
         remove_all_temporaries(names);
         record(clear(names, control_files::cancel));
@@ -368,18 +364,20 @@ private:
     [[nodiscard]] std::optional<fs::path> git_dir() const
     {
         if (!git_) return std::nullopt;
-        return git_.below == "." ? git_.base->path() : git_.base->path() / git_.below;
+        const auto& [base, below] = git_->place;
+        return below == "." ? base->path() : base->path() / below;
     }
     [[nodiscard]] fs::path common_dir() const
     {
-        return other_tree_ ? other_tree_->common_dir : git_.base->path();
+        return git_->other_tree ? git_->other_tree->common_dir : git_->place.base->path();
     }
 
     error_code begin_offers(const std::optional<OwnFolder>& own)
     {
-        if (options_.offers) holder_ = std::make_unique<Offers::Holder>(options_.offers, identity_);
+        if (options().offers)
+            holder_ = std::make_unique<Offers::Holder>(options().offers, identity_);
         if (!own) return {};
-        const auto ec = offers_.lock(*own, identity_);
+        const auto ec = git_->offers.lock(*own, identity_);
         // Like the claims, which are then in the worktree.
         if (ec == boost::system::errc::permission_denied ||
             ec == boost::system::errc::read_only_file_system ||
@@ -423,12 +421,12 @@ private:
     {
         if (std::exchange(was_listed_, true) && ::lseek(worktree_.get(), 0, SEEK_SET) != 0)
             return {};
-        return {worktree_.get(), options_.status_file_name};
+        return {worktree_.get(), options().status_file_name};
     }
 
     error_code put(const char* name, const std::string& text, Durability durability)
     {
-        return replace_control_file(worktree_.get(), name, text, options_.file_mode, durability);
+        return replace_control_file(worktree_.get(), name, text, options().file_mode, durability);
     }
 
     error_code offer(const std::string& attempt_id, Durability durability)
@@ -436,7 +434,12 @@ private:
         if (attempt_id.empty()) return {};
         const auto digest = text::hex(*digest_);
         if (holder_) holder_->offer(attempt_id, digest);
-        return offers_.put(attempt_id, digest, durability);
+        return git_ ? git_->offers.put(attempt_id, digest, durability) : error_code();
+    }
+
+    [[nodiscard]] std::optional<std::string> offered_digest(const std::string& attempt_id) const
+    {
+        return git_ ? git_->offers.digest_of(attempt_id) : std::nullopt;
     }
 
     error_code withdraw_offers()
@@ -444,10 +447,13 @@ private:
         digest_.reset();
         if (claims_) claims_->forget(claim_place());
         if (holder_) holder_->withdraw_all();
-        return offers_.remove_all();
+        return git_ ? git_->offers.remove_all() : error_code();
     }
 
-    std::vector<FoundFile> statuses() { return find_statuses(worktree_.get(), options_, *owners_); }
+    std::vector<FoundFile> statuses()
+    {
+        return find_statuses(worktree_.get(), options(), *owners_);
+    }
 
     FoundFile read_command() { return read_control(control_files::command); }
 
@@ -490,26 +496,28 @@ private:
     // Below the repository's directory, which one descriptor for all its worktrees keeps open.
     error_code find_git_place(const std::optional<GitTree>& tree)
     {
-        git_ = {};
-        other_tree_.reset();
+        git_.reset();
         if (!tree) return {};
         const auto own = tree->git_dir.string();
         const auto shared = tree->common_dir.string() + '/';
         const bool is_below = own.starts_with(shared);
         error_code ec;
-        git_.base = context_->git_dirs.open(is_below ? tree->common_dir : tree->git_dir, ec);
-        git_.below = is_below ? own.substr(shared.size()) : ".";
+        auto base = context_->git_dirs.open(is_below ? tree->common_dir : tree->git_dir, ec);
+        if (!base) return files::is_resource_shortage(ec) ? ec : error_code();
+        git_ = std::make_unique<InGit>();
+        git_->place = {std::move(base), is_below ? own.substr(shared.size()) : "."};
         const bool is_usual =
             tree->top.native() == path_ && (is_below || tree->common_dir == tree->git_dir);
-        if (!is_usual) other_tree_ = std::make_unique<const GitTree>(*tree);
-        return files::is_resource_shortage(ec) ? ec : error_code();
+        if (!is_usual) git_->other_tree = std::make_unique<const GitTree>(*tree);
+        return {};
     }
 
     [[nodiscard]] ClaimPlace claim_place() const
     {
         if (claims_in_tree_) return {worktree_.get(), control_files::claims_folder, {}};
-        return {git_.base->folder(), git_.below + '/' + claims_in_git_dir,
-                git_.base->path_beside_lock(identity_.inode)};
+        const auto& [base, below] = git_->place;
+        return {base->folder(), below + '/' + claims_in_git_dir,
+                base->path_beside_lock(identity_.inode)};
     }
 
     // While it waits, it needs no more than the worktree's descriptor.
@@ -518,7 +526,7 @@ private:
         if (!locked_) return;
         at_lock_.reset();
         claims_folder_ = UniqueFd();
-        offers_.rest();
+        if (git_) git_->offers.rest();
     }
 
     UniqueFd open_cursor_folder()
@@ -531,10 +539,10 @@ private:
     // A file that cannot be removed (another user's, say) is reported by each `look`.
     void remove_status(const OwnNames& names)
     {
-        (void)clear(names, options_.status_file_name);
+        (void)clear(names, options().status_file_name);
         if (!names.may_contain(control_files::cursor_folder)) return;
         if (const auto other = open_cursor_folder())
-            (void)clear_name(other.get(), options_.status_file_name);
+            (void)clear_name(other.get(), options().status_file_name);
     }
 
     error_code clear(const OwnNames& names, const std::string& name)
@@ -549,7 +557,7 @@ private:
         names.remove_temporaries(worktree_.get());
         if (!names.may_contain(control_files::cursor_folder)) return;
         if (const auto other = open_cursor_folder())
-            OwnNames(other.get(), options_.status_file_name).remove_temporaries(other.get());
+            OwnNames(other.get(), options().status_file_name).remove_temporaries(other.get());
     }
 
     static std::string attempt_in(const FoundFile& command_file)
@@ -563,7 +571,7 @@ private:
     // process may have written a running record. A claim is no proof, because folders share them.
     bool is_here(const std::string& attempt_id)
     {
-        if (offers_.digest_of(attempt_id) || attempt_in(read_command()) == attempt_id) return true;
+        if (offered_digest(attempt_id) || attempt_in(read_command()) == attempt_id) return true;
         const auto cancel = protocol::parse_cancel(read_control(control_files::cancel).text);
         if (cancel && cancel->attempt_id == attempt_id) return true;
         for (const auto& file : statuses())
@@ -582,15 +590,23 @@ private:
         bool claims_are_new = false;  ///< Their folder was made after the names were listed.
     };
 
+    /// Of a worktree in git, as of the lock.
+    struct InGit {
+        GitPlace place;
+        OfferFolder offers{place};
+        /// Null: its top is this folder, and the repository is that of `place`.
+        std::unique_ptr<const GitTree> other_tree;
+    };
+
+    [[nodiscard]] const FileHandoffOptions& options() const noexcept { return context_->options; }
+
     std::shared_ptr<const Context> context_;
-    const FileHandoffOptions& options_;
     std::string path_;
     UniqueFd worktree_;
     FolderId identity_;
-    GitPlace git_;  ///< As of the lock.
     // Destroyed after the lock is released: an agent that sees the lock must also see that offers
-    // are required.
-    OfferFolder offers_;
+    // are required. Null: the worktree is outside git, or its repository cannot be opened.
+    std::unique_ptr<InGit> git_;
     std::unique_ptr<Offers::Holder> holder_;
     UniqueFd lock_file_;
     std::optional<text::Sha256> digest_;  // of the published command
@@ -598,10 +614,8 @@ private:
     std::optional<ClaimReader> claims_;   // set when locked
     UniqueFd claims_folder_;              // until the wait begins
     const files::Owners* owners_ = nullptr;
-    // As of the lock. Null: its top is this folder, and the repository is that of `git_`.
-    std::unique_ptr<const GitTree> other_tree_;
-    std::string withdrawn_;            // a temporary file: another executor's command file
-    std::unique_ptr<AtLock> at_lock_;  // until files are published or removed here
+    std::unique_ptr<const std::string> withdrawn_;  // the name of another executor's command file
+    std::unique_ptr<AtLock> at_lock_;               // until files are published or removed here
     bool locked_ = false;
     bool was_listed_ = false;  // so that the position of `worktree_` is not its start
     bool claims_in_tree_ = false;
