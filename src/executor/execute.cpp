@@ -58,22 +58,17 @@ std::optional<git::GitContext> context_of(const Execution& x)
     return x.git ? std::optional(*x.git) : std::nullopt;
 }
 
-// A name that cannot be looked up is one of its own.
-std::string key_of_tree(const std::string& worktree)
-{
-    struct stat st {};
-    if (::stat(worktree.c_str(), &st) != 0) return worktree;
-    return fmt::format("{}:{}", st.st_dev, st.st_ino);
-}
-
 }  // namespace
 
 Execution::Execution(std::shared_ptr<ExecutorCore> executor, CommandRequest r, Completion c)
     : core(std::move(executor)), completion(std::move(c)), request(std::move(r))
 {}
 
+// The worktree is unlocked before the next execution in it may begin.
 Execution::~Execution()
 {
+    attempt.reset();
+    mailbox.reset();
     core->leave(*this);
 }
 
@@ -128,7 +123,6 @@ void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
     x.attempt.reset();
     x.mailbox.reset();
     release_slots(x);
-    leave_tree_queue(x);
     const auto work = std::move(x.completion.work);
     asio::post(ex, asio::append(std::move(x.completion.handler), ec, std::move(result)));
     leave(x);
@@ -136,6 +130,7 @@ void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
 
 void ExecutorCore::leave(Execution& x) noexcept
 {
+    leave_tree_queue(x);
     if (!x.in_flight.is_linked()) return;
     active.erase(active.iterator_to(x));
     give_up_probe(x);
@@ -260,7 +255,7 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
 {
     join_tree_queue(x);
     for (;;) {
-        co_await wait_for_slot(x, *x.tree_slot);
+        co_await wait_for_tree(x);
         co_await wait_for_resume(x);
         co_await take_slots(x);
         if (lacks_free_resources(x)) co_await wait_for_free_resources(x);
@@ -706,15 +701,34 @@ fs::path ExecutorCore::absolute(const fs::path& path) const
 
 void ExecutorCore::join_tree_queue(Execution& x)
 {
-    x.tree_queue = tree_queues.try_emplace(key_of_tree(x.worktree), 1).first;
-    x.tree_slot.emplace(x.tree_queue->second, *x.alarm);
+    struct stat st {};
+    if (::stat(x.worktree.c_str(), &st) == 0) {
+        x.tree_device = st.st_dev;
+        x.tree_inode = st.st_ino;
+    }
+    tree_queues.insert(x);  // behind equal ones
 }
 
-void ExecutorCore::leave_tree_queue(Execution& x)
+bool ExecutorCore::is_first_in_tree(const Execution& x) const
 {
-    if (!x.tree_slot) return;
-    x.tree_slot.reset();
-    if (x.tree_queue->second.idle()) tree_queues.erase(x.tree_queue);
+    const auto place = tree_queues.iterator_to(x);
+    return place == tree_queues.begin() || TreeOrder()(*std::prev(place), x);
+}
+
+asio::awaitable<void> ExecutorCore::wait_for_tree(Execution& x)
+{
+    if (!is_first_in_tree(x)) announce_wait(x);
+    while (!is_first_in_tree(x) && !x.is_cancelled())
+        co_await x.alarm->wait_until(time_point::max());
+}
+
+void ExecutorCore::leave_tree_queue(Execution& x) noexcept
+{
+    if (!x.tree_place.is_linked()) return;
+    const bool was_first = is_first_in_tree(x);
+    const auto next = tree_queues.erase(tree_queues.iterator_to(x));
+    if (was_first && next != tree_queues.end() && !TreeOrder()(x, *next) && next->alarm)
+        next->alarm->wake();
 }
 
 std::unique_ptr<Mailbox> ExecutorCore::open_mailbox(const fs::path& tree, error_code& ec,

@@ -27,6 +27,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -94,9 +95,6 @@ struct Completion {
     std::unique_ptr<Work> work;  ///< Of the handler's executor, unless it is that of the core.
 };
 
-/// The queues of worktrees, keyed by device and inode.
-using TreeQueues = std::map<std::string, async::FifoSemaphore>;
-
 /// The state of one `execute_command`.
 struct Execution {
     Execution(std::shared_ptr<ExecutorCore> executor, CommandRequest r, Completion c);
@@ -143,8 +141,6 @@ struct Execution {
     std::string
         worktree;  ///< Instead of that in the request, and absolute: a path takes much more.
     std::shared_ptr<Timer> alarm;  ///< Of its coroutine; null while it waits for its agent.
-    // Destroyed in reverse order: the lock is released first, the worktree's queue slot last.
-    std::optional<async::SemaphoreGuard> tree_slot;
     // Released while waiting for a retry.
     async::FifoSemaphore* agent_slots = nullptr;  ///< Those of its agent; null: no limit.
     std::unique_ptr<async::SemaphoreGuard> agent_slot;
@@ -153,8 +149,11 @@ struct Execution {
     /// The worktree's context, determined before a program could change it, if the mailbox does not
     /// know it.
     std::unique_ptr<git::GitContext> git;
-    std::shared_ptr<git::Interrupt> git_interrupt;   ///< While git prepares a retry.
-    TreeQueues::iterator tree_queue;                 ///< Of `tree_slot`.
+    std::shared_ptr<git::Interrupt> git_interrupt;  ///< While git prepares a retry.
+    std::uint64_t tree_device = 0;
+    std::uint64_t tree_inode = 0;  ///< Zero: the worktree cannot be looked up.
+    /// In `ExecutorCore::tree_queues`.
+    boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>> tree_place;
     boost::intrusive::list_member_hook<> in_flight;  ///< In `ExecutorCore::active`.
     std::unique_ptr<std::string> announced_retry;  ///< The attempt before the next one, meanwhile.
     bool recorded = false;   ///< Another executor has recorded the end of the attempt.
@@ -178,6 +177,16 @@ struct Execution {
     std::chrono::nanoseconds all_queued{0};  ///< Before all of them.
     int attempts = 0;                        ///< Published.
     Rare<ExecutionResult> result;            ///< `describe_result` completes it.
+};
+
+/// By worktree: executions of one folder are equal, and of one path that cannot be looked up.
+struct TreeOrder {
+    bool operator()(const Execution& a, const Execution& b) const
+    {
+        if (a.tree_device != b.tree_device) return a.tree_device < b.tree_device;
+        if (a.tree_inode != b.tree_inode) return a.tree_inode < b.tree_inode;
+        return a.tree_inode == 0 && a.worktree < b.worktree;
+    }
 };
 
 /// When the wait for an attempt acts without a report of its agent. `max()`: never.
@@ -460,7 +469,9 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
                                           std::string& problem);
     [[nodiscard]] std::filesystem::path absolute(const std::filesystem::path& path) const;
     void join_tree_queue(Execution& x);
-    void leave_tree_queue(Execution& x);
+    [[nodiscard]] bool is_first_in_tree(const Execution& x) const;
+    asio::awaitable<void> wait_for_tree(Execution& x);
+    void leave_tree_queue(Execution& x) noexcept;
 
     ExecutorOptions options;
     std::shared_ptr<const ExecutionOptions> shared_options;  ///< Those of new executions.
@@ -475,7 +486,12 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     std::map<std::string, async::FifoSemaphore, std::less<>> agent_slots;  ///< By name.
     async::TurnLimit turns;
     files::DescriptorEstimate descriptors;
-    TreeQueues tree_queues;
+    /// Those that hold their worktree or wait for it; the first of equal ones holds it.
+    boost::intrusive::multiset<
+        Execution, boost::intrusive::compare<TreeOrder>,
+        boost::intrusive::member_hook<Execution, decltype(Execution::tree_place),
+                                      &Execution::tree_place>>
+        tree_queues;
     AgentGate agents;
     records::FollowedPauses pauses;
     /// Wait for an agent, or for the end of a pause; in order.

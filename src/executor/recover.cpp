@@ -42,7 +42,7 @@ asio::awaitable<error_code> ExecutorCore::lock_adopted(Execution& x)
     if (!x.mailbox) co_return fail(x, ec, std::move(problem));
     // Later executions queue behind this one; a running one is not waited for.
     join_tree_queue(x);
-    if (x.tree_slot->admitted()) co_return co_await lock(x);
+    if (is_first_in_tree(x)) co_return co_await lock(x);
     co_return fail(x, errc::worktree_busy,
                    fmt::format("Another command is running in the worktree '{}'.", x.worktree));
 }

@@ -24,7 +24,7 @@ constexpr std::chrono::milliseconds max_age{1000};
 constexpr std::size_t max_pointer = 4096;
 
 /// Forgets what was not used among the last `max_kept` entries or more.
-template <class Value, std::size_t max_kept = 4096>
+template <class Value, std::size_t max_kept = 1024>
 class Kept {
 public:
     Value* find(const std::string& key)

@@ -104,6 +104,8 @@ class ClaimReader {
 public:
     explicit ClaimReader(const FolderId& worktree) : worktree_(worktree) {}
 
+    [[nodiscard]] const FolderId& worktree() const noexcept { return worktree_; }
+
     /// The first call that finds the claim keeps its file: later calls probe that file, whatever
     /// happens to its path and content. It is kept as a hard link, so that waiting needs no
     /// descriptor, or else open.

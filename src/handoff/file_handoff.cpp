@@ -150,10 +150,13 @@ struct Context {
 class FileMailbox final : public Mailbox {
 public:
     FileMailbox(std::shared_ptr<const Context> context, fs::path path, UniqueFd worktree)
-        : context_(std::move(context)), path_(path.string()), worktree_(std::move(worktree))
+        : context_(std::move(context)),
+          path_(path.string()),
+          worktree_(std::move(worktree)),
+          claims_(FolderId{})
     {
         const auto st = stat_of(worktree_.get());
-        identity_ = folder_id(st);
+        claims_ = ClaimReader(folder_id(st));
         owners_ = &context_->owners.of(st.st_uid, options().allowed_owners);
     }
 
@@ -193,13 +196,13 @@ public:
                 !at_lock_ || at_lock_->names.may_contain(control_files::command);
             if (had_command) (void)withdraw({});
             if (!had_command && at_lock_->claims_are_new) return std::nullopt;
-            return reopen_claims() ? claims_->find_live(claims_folder_.get(), true) : std::nullopt;
+            return reopen_claims() ? claims_.find_live(claims_folder_.get(), true) : std::nullopt;
         }
         error_code shortage;
         const auto tree = git_files::find_tree_in(context_->common_dir, path_, shortage);
         auto folder =
             find_claims_folder(worktree_.get(), tree ? std::optional(tree->git_dir) : std::nullopt);
-        return folder ? ClaimReader(identity_).find_live(folder.get(), false) : std::nullopt;
+        return folder ? ClaimReader(identity()).find_live(folder.get(), false) : std::nullopt;
     }
 
     error_code prepare() override
@@ -248,11 +251,11 @@ public:
 
     ClaimState claim(const std::string& attempt_id) override
     {
-        if (!claims_) return ClaimState::none;
+        if (!has_claims_) return ClaimState::none;
         // An agent of this process tells: a program may remove the claim.
         if (const auto held = holder_ ? holder_->holds_claim(attempt_id) : std::nullopt)
             return *held ? ClaimState::live : ClaimState::free;
-        return claims_->state(claim_place(), attempt_id);
+        return claims_.state(claim_place(), attempt_id);
     }
 
     bool offer_again(const std::string& attempt_id) override
@@ -314,8 +317,8 @@ public:
     {
         remove_answer_file(git_dir(), attempt_id);
         if (!published_here_ && !is_here(attempt_id))
-            return claims_ && !keep_cancel ? claims_->remove(claim_place(), attempt_id)
-                                           : error_code{};
+            return has_claims_ && !keep_cancel ? claims_.remove(claim_place(), attempt_id)
+                                               : error_code{};
         error_code first;
         const auto record = [&first](error_code ec) {
             if (!first) first = ec;
@@ -332,14 +335,14 @@ public:
         if (keep_cancel) return first;
         remove_all_temporaries(names);
         record(clear(names, control_files::cancel));
-        if (claims_) record(claims_->remove(claim_place(), attempt_id));
+        if (has_claims_) record(claims_.remove(claim_place(), attempt_id));
         return first;
     }
 
     bool lost() override
     {
         struct stat st {};
-        return ::stat(path_.c_str(), &st) != 0 || folder_id(st) != identity_;
+        return ::stat(path_.c_str(), &st) != 0 || folder_id(st) != identity();
     }
 
     ArtifactState artifact(const std::string& path) override
@@ -375,9 +378,9 @@ private:
     error_code begin_offers(const std::optional<OwnFolder>& own)
     {
         if (options().offers)
-            holder_ = std::make_unique<Offers::Holder>(options().offers, identity_);
+            holder_ = std::make_unique<Offers::Holder>(options().offers, identity());
         if (!own) return {};
-        const auto ec = git_->offers.lock(*own, identity_);
+        const auto ec = git_->offers.lock(*own, identity());
         // Like the claims, which are then in the worktree.
         if (ec == boost::system::errc::permission_denied ||
             ec == boost::system::errc::read_only_file_system ||
@@ -445,7 +448,7 @@ private:
     error_code withdraw_offers()
     {
         digest_.reset();
-        if (claims_) claims_->forget(claim_place());
+        if (has_claims_) claims_.forget(claim_place());
         if (holder_) holder_->withdraw_all();
         return git_ ? git_->offers.remove_all() : error_code();
     }
@@ -478,7 +481,8 @@ private:
         claims_in_tree_ = !folder && !files::is_resource_shortage(ec);
         if (claims_in_tree_)
             folder = files::make_folder(worktree_.get(), control_files::claims_folder, ec, &is_new);
-        if (folder) claims_.emplace(identity_);
+        if (folder) claims_ = ClaimReader(identity());
+        has_claims_ |= static_cast<bool>(folder);
         claims_folder_ = std::move(folder);
         return ec;
     }
@@ -517,7 +521,7 @@ private:
         if (claims_in_tree_) return {worktree_.get(), control_files::claims_folder, {}};
         const auto& [base, below] = git_->place;
         return {base->folder(), below + '/' + claims_in_git_dir,
-                base->path_beside_lock(identity_.inode)};
+                base->path_beside_lock(identity().inode)};
     }
 
     // While it waits, it needs no more than the worktree's descriptor.
@@ -598,12 +602,12 @@ private:
         std::unique_ptr<const GitTree> other_tree;
     };
 
+    [[nodiscard]] const FolderId& identity() const noexcept { return claims_.worktree(); }
     [[nodiscard]] const FileHandoffOptions& options() const noexcept { return context_->options; }
 
     std::shared_ptr<const Context> context_;
     std::string path_;
     UniqueFd worktree_;
-    FolderId identity_;
     // Destroyed after the lock is released: an agent that sees the lock must also see that offers
     // are required. Null: the worktree is outside git, or its repository cannot be opened.
     std::unique_ptr<InGit> git_;
@@ -611,14 +615,15 @@ private:
     UniqueFd lock_file_;
     std::optional<text::Sha256> digest_;  // of the published command
     std::optional<FileStamp> stamp_;      // of the file when last read
-    std::optional<ClaimReader> claims_;   // set when locked
-    UniqueFd claims_folder_;              // until the wait begins
+    ClaimReader claims_;
+    UniqueFd claims_folder_;  // until the wait begins
     const files::Owners* owners_ = nullptr;
     std::unique_ptr<const std::string> withdrawn_;  // the name of another executor's command file
     std::unique_ptr<AtLock> at_lock_;               // until files are published or removed here
     bool locked_ = false;
     bool was_listed_ = false;  // so that the position of `worktree_` is not its start
     bool claims_in_tree_ = false;
+    bool has_claims_ = false;    // they were opened when it was locked
     bool nothing_left_ = false;  // of statuses, by `prepare` just now
     bool published_here_ =
         false;  // the existing control files are this executor's, or there are none
