@@ -118,7 +118,7 @@ void ExecutorCore::continue_after(const std::shared_ptr<Execution>& x, error_cod
 // The handler is posted; called on the strand, it could block all other operations.
 void ExecutorCore::complete(Execution& x, error_code ec, ExecutionResult result)
 {
-    if (x.waiting) waiting_executions.erase(*std::exchange(x.waiting, std::nullopt));
+    const auto keep = x.waiting.is_linked() ? remove_waiting(x) : nullptr;
     withdraw_retry(x);
     x.attempt.reset();
     x.mailbox.reset();
@@ -588,7 +588,7 @@ void ExecutorCore::cancel_later(std::shared_ptr<Execution> x, asio::cancellation
 
 void ExecutorCore::wake(Execution& x)
 {
-    if (x.waiting)
+    if (x.waiting.is_linked())
         poll_soon(x);
     else if (x.alarm)
         x.alarm->wake();

@@ -83,9 +83,6 @@ struct Attempt;
 struct Execution;
 struct ExecutorCore;
 
-/// The executions that wait for their agents, by the time of the next look at them.
-using WaitingExecutions = std::multimap<time_point, std::shared_ptr<Execution>>;
-
 /// How the result of an execution reaches its caller.
 struct Completion {
     using Handler = asio::any_completion_handler<void(error_code, ExecutionResult)>;
@@ -169,9 +166,12 @@ struct Execution {
     std::unique_ptr<Hold> hold;  ///< While its agent gets no commands.
     /// By its caller, `cancel`, `async_stop`, or another process.
     asio::cancellation_type cancelled = asio::cancellation_type::none;
-    std::unique_ptr<Attempt> attempt;                    ///< The running one, if any.
-    std::optional<WaitingExecutions::iterator> waiting;  ///< Its place while it waits.
-    Rare<PersonInput> input;                             ///< Not passed on yet.
+    std::unique_ptr<Attempt> attempt;  ///< The running one, if any.
+    // While it waits for its agent: the time of the next look, its place, and who owns it.
+    time_point wake_time;
+    boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>> waiting;
+    std::shared_ptr<Execution> self;
+    Rare<PersonInput> input;  ///< Not passed on yet.
     std::optional<time_point> first_published;
     std::chrono::nanoseconds queued{0};      ///< Before its running attempt.
     std::chrono::nanoseconds all_queued{0};  ///< Before all of them.
@@ -188,6 +188,18 @@ struct TreeOrder {
         return a.tree_inode == 0 && a.worktree < b.worktree;
     }
 };
+
+struct WakeOrder {
+    bool operator()(const Execution& a, const Execution& b) const
+    {
+        return a.wake_time < b.wake_time;
+    }
+};
+
+/// The executions that wait for their agents. It owns them.
+using WaitingExecutions = boost::intrusive::multiset<
+    Execution, boost::intrusive::compare<WakeOrder>,
+    boost::intrusive::member_hook<Execution, decltype(Execution::waiting), &Execution::waiting>>;
 
 /// When the wait for an attempt acts without a report of its agent. `max()`: never.
 struct AttemptTimes {
@@ -394,7 +406,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     void poll_first();
     std::optional<time_point> poll_attempt(Execution& x, Attempt& a);
     void schedule(const std::shared_ptr<Execution>& x, time_point wake);
-    std::shared_ptr<Execution> remove_first();
+    std::shared_ptr<Execution> remove_waiting(Execution& x);
     [[nodiscard]] bool is_poll_due() const;
     asio::awaitable<void> serve_waiting(std::shared_ptr<ExecutorCore> keep);
     bool warn_if_unclaimed(Execution& x, Attempt& a, time_point now);

@@ -35,7 +35,10 @@ std::string seconds(milliseconds d)
 class WaitingOwner {
 public:
     explicit WaitingOwner(WaitingExecutions& waiting) : waiting_(waiting) {}
-    ~WaitingOwner() { waiting_.clear(); }
+    ~WaitingOwner()
+    {
+        waiting_.clear_and_dispose([](Execution* x) { x->self.reset(); });
+    }
     WaitingOwner(const WaitingOwner&) = delete;
     WaitingOwner& operator=(const WaitingOwner&) = delete;
 
@@ -87,7 +90,9 @@ void ExecutorCore::poll(const std::shared_ptr<Execution>& x)
 
 void ExecutorCore::schedule(const std::shared_ptr<Execution>& x, time_point wake)
 {
-    x->waiting = waiting_executions.emplace(wake, x);
+    x->wake_time = wake;
+    x->self = x;
+    waiting_executions.insert(*x);
     if (waiting_alarm) {
         if (wake < waiting_until) waiting_alarm->wake();
         return;
@@ -104,10 +109,10 @@ void ExecutorCore::schedule(const std::shared_ptr<Execution>& x, time_point wake
 void ExecutorCore::poll_soon(Execution& x)
 {
     const auto now = options.clock->now();
-    if ((*x.waiting)->first <= now) return;
-    auto place = waiting_executions.extract(*x.waiting);
-    place.key() = now;
-    x.waiting = waiting_executions.insert(std::move(place));
+    if (x.wake_time <= now) return;
+    waiting_executions.erase(waiting_executions.iterator_to(x));
+    x.wake_time = now;
+    waiting_executions.insert(x);
     if (now < waiting_until) waiting_alarm->wake();
 }
 
@@ -117,7 +122,7 @@ asio::awaitable<void> ExecutorCore::serve_waiting(std::shared_ptr<ExecutorCore>)
     const WaitingOwner owner(waiting_executions);
     try {
         while (!waiting_executions.empty()) {
-            waiting_until = waiting_executions.begin()->first;
+            waiting_until = waiting_executions.begin()->wake_time;
             co_await waiting_alarm->wait_until(waiting_until);
             waiting_until = time_point::min();
             for (std::size_t n = 0; n < max_per_turn && is_poll_due(); ++n) {
@@ -127,26 +132,27 @@ asio::awaitable<void> ExecutorCore::serve_waiting(std::shared_ptr<ExecutorCore>)
             if (is_poll_due()) co_await asio::post(strand, asio::use_awaitable);
         }
     } catch (const std::bad_alloc&) {
-        while (!waiting_executions.empty()) complete(*remove_first(), errc::no_resources, {});
+        while (!waiting_executions.empty())
+            complete(*waiting_executions.begin(), errc::no_resources, {});
     }
     waiting_alarm.reset();
 }
 
 bool ExecutorCore::is_poll_due() const
 {
-    return !waiting_executions.empty() && waiting_executions.begin()->first <= options.clock->now();
+    return !waiting_executions.empty() &&
+           waiting_executions.begin()->wake_time <= options.clock->now();
 }
 
-std::shared_ptr<Execution> ExecutorCore::remove_first()
+std::shared_ptr<Execution> ExecutorCore::remove_waiting(Execution& x)
 {
-    auto x = waiting_executions.extract(waiting_executions.begin()).mapped();
-    x->waiting.reset();
-    return x;
+    waiting_executions.erase(waiting_executions.iterator_to(x));
+    return std::move(x.self);
 }
 
 void ExecutorCore::poll_first()
 {
-    const auto x = remove_first();
+    const auto x = remove_waiting(*waiting_executions.begin());
     auto& times = x->attempt->times;
     const auto now = options.clock->now();
     const auto earliest = std::min(times.polls.next(now), times.deadline);

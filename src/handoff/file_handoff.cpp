@@ -218,7 +218,7 @@ public:
         // For the look that follows at once, before the command is published.
         nothing_left_ = !names.may_contain(options().status_file_name) &&
                         !names.may_contain(control_files::cursor_folder);
-        return withdraw_offers();
+        return withdraw_offers({});
     }
 
     error_code publish(const PublishedFiles& files, Durability durability) override
@@ -328,7 +328,7 @@ public:
              {control_files::command, control_files::simple, control_files::metadata})
             record(clear(names, name));
         remove_status(names);
-        record(withdraw_offers());
+        record(withdraw_offers(attempt_id));
         // After files without an attempt id, so that a recovery can still identify those if this
         // process is killed.
         if (withdrawn_) remove_temporary(worktree_.get(), *withdrawn_);
@@ -445,12 +445,12 @@ private:
         return git_ ? git_->offers.digest_of(attempt_id) : std::nullopt;
     }
 
-    error_code withdraw_offers()
+    error_code withdraw_offers(const std::string& attempt_id)
     {
         digest_.reset();
         if (has_claims_) claims_.forget(claim_place());
         if (holder_) holder_->withdraw_all();
-        return git_ ? git_->offers.remove_all() : error_code();
+        return git_ ? git_->offers.remove_all(attempt_id) : error_code();
     }
 
     std::vector<FoundFile> statuses()

@@ -13,7 +13,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/slist.hpp>
 
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -140,14 +140,15 @@ private:
         std::shared_ptr<FileNotifier> notifier;
         std::function<void()> changed;
         Entry* tree = nullptr;
-        boost::intrusive::list_member_hook<> of_tree;
+        boost::intrusive::slist_member_hook<> of_tree;  // few have one tree
         Role role;
     };
     struct Tree {
-        boost::intrusive::list<Subscriber,
-                               boost::intrusive::member_hook<
-                                   Subscriber, decltype(Subscriber::of_tree), &Subscriber::of_tree>,
-                               boost::intrusive::constant_time_size<false>>
+        boost::intrusive::slist<
+            Subscriber,
+            boost::intrusive::member_hook<Subscriber, decltype(Subscriber::of_tree),
+                                          &Subscriber::of_tree>,
+            boost::intrusive::constant_time_size<false>>
             subscribers;
         std::array<int, 3> watches{not_watched, not_watched, not_watched};  ///< By `FolderKind`.
         int error = 0;            ///< Why it is not covered; 0: it is, or is not meant to be.
@@ -291,7 +292,7 @@ Notifier::Subscription FileNotifier::subscribe(const fs::path& path, std::functi
     const std::lock_guard lock(mutex_);
     auto& entry = *trees_.try_emplace(key).first;
     auto& tree = entry.second;
-    tree.subscribers.push_back(*subscriber);
+    tree.subscribers.push_front(*subscriber);
     subscriber->tree = &entry;
     if (!has_events) return subscriber;
     if (!std::exchange(tree.has_events, true)) ++with_events_;

@@ -203,7 +203,7 @@ error_code OfferFolder::lock(const OwnFolder& own, const FolderId& worktree)
         is_held_ = !ec;
         may_link_ = true;
         has_others_ = !is_new;
-        name_.clear();
+        has_own_ = false;
         if (is_held_) return ec;
         break;
     }
@@ -276,13 +276,12 @@ error_code OfferFolder::put(const std::string& attempt_id, const std::string& di
 {
     if (!is_held_) return {};
     if (const auto ec = reopen()) return ec;
-    auto name = text::file_name_of(attempt_id);
-    has_others_ |= !name_.empty() && name_ != name;
-    name_ = std::move(name);
+    const auto name = text::file_name_of(attempt_id);
+    has_others_ |= std::exchange(has_own_, true);
     // In place: an agent reads it only if the command file, which follows, names the attempt.
-    if (durability != Durability::power && !files::create_file(folder_.get(), name_, digest, 0600))
+    if (durability != Durability::power && !files::create_file(folder_.get(), name, digest, 0600))
         return {};
-    return files::replace_file(folder_.get(), name_, digest, 0600, durability);
+    return files::replace_file(folder_.get(), name, digest, 0600, durability);
 }
 
 std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id) const
@@ -294,25 +293,29 @@ std::optional<std::string> OfferFolder::digest_of(const std::string& attempt_id)
     return std::move(file.text);
 }
 
-error_code OfferFolder::remove_all()
+error_code OfferFolder::remove_all(const std::string& attempt_id)
 {
-    if (!is_held_ || (!has_others_ && name_.empty())) return {};
-    if (!has_others_ && !folder_)
-        return files::remove_file(git_.base->folder(), folder_path(git_.below, worktree_) + '/' +
-                                                           std::exchange(name_, {}));
+    const bool has_own = std::exchange(has_own_, false);
+    const bool is_listed = std::exchange(has_others_, false) || (has_own && attempt_id.empty());
+    if (!is_held_ || (!is_listed && !has_own)) return {};
+    const auto name = text::file_name_of(attempt_id);
+    if (!is_listed && !folder_)
+        return files::remove_file(git_.base->folder(),
+                                  folder_path(git_.below, worktree_) + '/' + name);
     if (const auto ec = reopen()) return ec.value() == ENOENT ? error_code() : ec;
     std::vector<std::string> names;
-    if (std::exchange(has_others_, false)) {
+    if (is_listed) {
         git_.base->sweep();
         names = files::list_folder(folder_.get(), max_offers);
+    } else {
+        names.push_back(name);
     }
-    if (!name_.empty()) names.push_back(std::exchange(name_, {}));
     error_code first;
-    for (const auto& name : names) {
-        const bool is_own =
-            (name == executor_link && is_linked_) || (name == held_mark && is_marked_);
-        if (is_own || name == folder_lock_file) continue;
-        const auto ec = files::remove_file(folder_.get(), name);
+    for (const auto& entry : names) {
+        const bool is_kept = entry == folder_lock_file || (entry == executor_link && is_linked_) ||
+                             (entry == held_mark && is_marked_);
+        if (is_kept) continue;
+        const auto ec = files::remove_file(folder_.get(), entry);
         if (!first) first = ec;
     }
     return first;

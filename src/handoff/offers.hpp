@@ -120,8 +120,8 @@ public:
     error_code put(const std::string& attempt_id, const std::string& digest, Durability durability);
     [[nodiscard]] std::optional<std::string> digest_of(const std::string& attempt_id) const;
     /// Withdraws all offers: a worktree has at most one running attempt, and its executor calls
-    /// this.
-    error_code remove_all();
+    /// this. `attempt_id`: of the offer, if that is known.
+    error_code remove_all(const std::string& attempt_id);
 
     /// Keeps no descriptor, if that is possible: for an executor that will wait.
     void rest();
@@ -142,8 +142,8 @@ private:
     bool is_linked_ = false;
     bool is_marked_ = false;  ///< An empty file keeps the folder from being removed.
     bool may_link_ = true;
-    bool has_others_ = false;  ///< There may be offers of a killed executor.
-    std::string name_;         ///< Of the offer in it.
+    bool has_own_ = false;     ///< The offer of an attempt.
+    bool has_others_ = false;  ///< There may be further ones, of a killed executor.
     mutable files::UniqueFd folder_;
     files::UniqueFd lock_file_;
 };
