@@ -114,6 +114,9 @@ struct StepEntry {
     std::optional<double> duration_seconds;
     int attempts = 0;
     std::map<std::string, Usage> usage;  ///< In all rounds, by execution id.
+    /// Of a manual step that waits. Absent if people do all steps of the run.
+    std::optional<ManualWait> wait;
+    std::optional<StepAnswer> answer;  ///< Of a manual step.
 
     bool operator==(const StepEntry&) const = default;
 };

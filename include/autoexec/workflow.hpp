@@ -69,6 +69,14 @@ struct WorkflowGate {
     std::optional<int> max_rounds;  ///< Absent: that of the workflow.
 };
 
+/// A step that waits for a person: for a decision, or for work by hand.
+struct ManualStep {
+    std::string by;  ///< Who is asked, for people; may be empty.
+    /// How long it waits, from its start. Absent: without a limit.
+    std::optional<std::chrono::milliseconds> until;
+    bool approved_at_deadline = false;  ///< Otherwise it times out then.
+};
+
 /// A step: a command for an agent, and the conditions under which it runs.
 struct WorkflowStep {
     std::string id;    ///< Unique in the workflow.
@@ -80,6 +88,9 @@ struct WorkflowStep {
     boost::json::object params;  ///< Flags of the built command.
     std::string command;
     std::vector<std::string> argv;
+    /// A person does it, also where agents run the other steps: the command is for the person, and
+    /// may be absent.
+    std::optional<ManualStep> manual;
 
     // When.
     std::vector<std::string> needs;    ///< `requires`: artifacts that must be there.

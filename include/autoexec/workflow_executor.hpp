@@ -1,6 +1,7 @@
 #pragma once
 
 #include <autoexec/detail/initiation.hpp>
+#include <autoexec/event_sink.hpp>
 #include <autoexec/executor.hpp>
 #include <autoexec/workflow.hpp>
 #include <autoexec/workflow_result.hpp>
@@ -78,7 +79,7 @@ struct WorkflowRunOptions {
     std::shared_ptr<const workflow::Plan> plan;
 
     // Behaviour.
-    bool automatic = true;   ///< False: commands are published for people.
+    bool automatic = true;   ///< False: people do all steps.
     bool fail_fast = false;  ///< The first failure cancels running steps and starts nothing more.
     std::size_t max_parallel = 0;     ///< Steps at once; zero: as the workflow specifies.
     std::optional<int> max_attempts;  ///< Overrides that of steps.
@@ -124,11 +125,13 @@ struct WorkflowExecutorOptions {
 
     // Null: the real ones.
     std::shared_ptr<Clock> clock;
-    std::shared_ptr<Handoff> handoff;  ///< For manual steps.
+    std::shared_ptr<Handoff> handoff;  ///< For steps that people do.
     std::shared_ptr<Spawner> spawner;  ///< For git.
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<ExecutionMetricsCollector>
         metrics;  ///< Have the attempts that a killed executor recorded.
+    /// Gets `input_needed` and `input_ended` of manual steps. Null: nothing does.
+    std::shared_ptr<EventSink> audit;
 };
 
 /// Runs workflows: decides which step is ready, gives its command to a
@@ -209,6 +212,15 @@ public:
     boost::asio::awaitable<WorkflowResult> resume(std::string run_id, Workflow workflow,
                                                   WorkflowResumeOptions what,
                                                   WorkflowRunOptions options);
+
+    /// Answers a manual step that waits in a run of the project, whichever process runs it; while
+    /// none does, the answer waits until the run is resumed. The first answer counts. Blocks while
+    /// it reads the journal of the run.
+    ///
+    /// Errors: throws `system_error`. `errc::invalid_options`: there is no such run, no such step
+    /// waits in it, or the answer is too long; `file_exists`: there is an answer that was not read
+    /// yet; and errors of the file system.
+    void answer(const std::string& run_id, std::string_view step_id, StepAnswer answer) const;
 
     /// Runs one command of a workflow that the caller controls, with the arguments of the
     /// original system. An empty `command_string` is built from agent and action. Relative

@@ -17,7 +17,7 @@ namespace autoexec::inline v1 {
 enum class StepState {
     pending,
     running,
-    waiting_manual,  ///< Its files are published; it ends by its marker.
+    waiting_manual,  ///< It waits for a person.
     completed,
     failed,
     timeout,
@@ -29,6 +29,35 @@ std::string_view to_string(StepState state) noexcept;
 /// The state of a run.
 enum class WorkflowStatus { running, completed, failed, cancelled };
 std::string_view to_string(WorkflowStatus status) noexcept;
+
+/// What a manual step waits for.
+struct ManualWait {
+    std::string text;  ///< What is to be decided or done; redacted. May be empty.
+    std::string by;    ///< Who is asked; may be empty.
+    std::optional<std::chrono::system_clock::time_point> until;  ///< Absent: without a limit.
+    bool is_approval = false;  ///< A decision: the step creates nothing.
+
+    bool operator==(const ManualWait&) const = default;
+};
+
+/// How a person ends a manual step.
+enum class StepDecision { approved, rejected, done, failed };
+std::string_view to_string(StepDecision decision) noexcept;
+
+/// A person's answer to a manual step.
+struct StepAnswer {
+    StepDecision decision = StepDecision::failed;
+    std::string by;      ///< `user@host`; empty: nobody, its deadline has passed.
+    std::string reason;  ///< Redacted; may be empty.
+    std::optional<std::chrono::system_clock::time_point> at;
+
+    /// Whether the step may have completed by it.
+    [[nodiscard]] bool accepts() const noexcept
+    {
+        return decision == StepDecision::approved || decision == StepDecision::done;
+    }
+    bool operator==(const StepAnswer&) const = default;
+};
 
 /// The result of a step, in its last round.
 struct StepResult {
@@ -47,6 +76,7 @@ struct StepResult {
     /// `interrupted` …
     std::string code;
     std::chrono::milliseconds duration{0};  ///< From its start to its end, including waits.
+    std::optional<StepAnswer> answer;       ///< Of a manual step.
     /// Absent if no command was run. Its exit code and signal come from the program, `reported`
     /// from the agent, `verified` from the executor.
     std::optional<ExecutionResult> execution;
@@ -80,7 +110,7 @@ struct WorkflowEvent {
         step_prepared,  ///< Its worktree is about to be created.
         step_ready,     ///< Its worktree exists, and the baseline of its artifacts is taken.
         step_retried,   ///< Its command is about to be tried again; only with a limit of retries.
-        step_waiting,   ///< Manual: its files are published.
+        step_waiting,   ///< It waits for a person.
         step_executed,  ///< Its command has ended; its work is about to be committed.
         step_ended,
         step_skipped,
@@ -100,6 +130,9 @@ struct WorkflowEvent {
     std::vector<std::string> steps;      ///< For `sent_back` and `restarted`.
     std::filesystem::path worktree;      ///< Of the step; empty for the run itself.
     const StepResult* result = nullptr;  ///< For `step_ended` and `step_skipped`; during the call.
+    /// For `step_waiting` of a manual step, also when a resumed run waits again. Absent if people
+    /// do all steps of the run.
+    std::optional<ManualWait> wait;
 };
 std::string_view to_string(WorkflowEvent::Type type) noexcept;
 

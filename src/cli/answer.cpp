@@ -22,7 +22,7 @@ Examples:
   autoexec answer 9be47d10 --question 1 --option allow
   autoexec answer 3f2a91c0 "Use port 8080."
   autoexec answer 3f2a91c0 --deny
-  autoexec answer RUN/STEP --option done     # a manual step: as workflow done
+  autoexec answer RUN/STEP --option approve  # a manual step: as workflow approve
 )";
 
 struct AnswerOptions : CommonOptions {
@@ -176,22 +176,31 @@ int answer_command(const AnswerOptions& options, const std::filesystem::path& ro
     return exit_completed;
 }
 
-// `RUN/STEP`: its answers are those of `workflow done` and `workflow fail`.
+std::optional<StepDecision> decision_of(const AnswerOptions& options)
+{
+    if (options.option == "approve") return StepDecision::approved;
+    if (options.option == "reject") return StepDecision::rejected;
+    if (options.option == "done") return StepDecision::done;
+    if (options.option == "fail") return StepDecision::failed;
+    if (!options.deny)
+        fail(exit_usage,
+             "a manual step is answered with --option approve, reject, done or fail, or --deny "
+             "[REASON]");
+    return std::nullopt;
+}
+
+// `RUN/STEP`: as `workflow approve`, `reject`, `done` and `fail`.
 int answer_step(const AnswerOptions& options)
 {
     const auto slash = options.id.rfind('/');
     ManualStepOptions step;
     static_cast<CommonOptions&>(step) = options;
     step.run = options.id.substr(0, slash);
-    step.step = options.id.substr(slash + 1);
-    step.done = options.option == "done";
-    const bool fails = options.deny || options.option == "fail";
+    step.words = {options.id.substr(slash + 1)};
+    step.no_wait = options.no_wait;
     if (!options.question.empty()) fail(exit_usage, "a manual step has no --question");
     if (gives_none(options)) return show_step(step);
-    if (!step.done && !fails)
-        fail(exit_usage, "a manual step is answered with --option done, or --deny [REASON]");
-    if (step.done && options.text)
-        fail(exit_usage, "only --deny takes a text for a manual step: the reason");
+    step.decision = decision_of(options);
     step.reason = options.text.value_or("");
     return mark_step(step);
 }

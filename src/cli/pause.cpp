@@ -1,18 +1,8 @@
 #include "cli/session/pause_scope.hpp"
 #include "cli/subcommand.hpp"
-#include "handoff/claims.hpp"
-
-#include <pwd.h>
-#include <unistd.h>
 
 namespace autoexec::cli {
 namespace {
-
-std::string this_user()
-{
-    const auto* const entry = ::getpwuid(::geteuid());  // this process has one thread
-    return entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
-}
 
 int pause(const PauseOptions& options)
 {
@@ -20,9 +10,7 @@ int pause(const PauseOptions& options)
     const auto scope = pause_scope(options, root, true);
     protocol::Pause now;
     change_pause(root, scope, [&now](std::optional<protocol::Pause>& pause) {
-        if (!pause)
-            pause = protocol::Pause{std::chrono::system_clock::now(),
-                                    this_user() + "@" + handoff::host_name()};
+        if (!pause) pause = protocol::Pause{std::chrono::system_clock::now(), user_at_host()};
         now = *pause;
     });
     print_pause_state(scope, options.json, "paused",

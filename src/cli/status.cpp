@@ -78,8 +78,8 @@ void print(const ExecutionEntry& entry)
 
 void print(const RunEntry& run, const StepEntry& step)
 {
-    print_result("{:11} {}  {}  waits for you; autoexec answer {}\n", "input",
-                 text::printable(step.id), shown_path(step.worktree),
+    print_result("{:11} {}  {}  {}; autoexec answer {}\n", "input", text::printable(step.id),
+                 shown_path(step.worktree), text::printable(waiting_sentence(step)),
                  text::printable(text::quote_words(std::vector{run.run_id + "/" + step.id})));
 }
 

@@ -15,6 +15,8 @@ namespace autoexec::cli {
     EACH(workflow_list)            \
     EACH(workflow_status)          \
     EACH(workflow_cancel)          \
+    EACH(workflow_approve)         \
+    EACH(workflow_reject)          \
     EACH(workflow_done)            \
     EACH(workflow_fail)            \
     EACH(worktree_list)            \

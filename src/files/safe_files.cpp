@@ -297,6 +297,18 @@ error_code create_file(int folder, const std::string& name, std::string_view tex
     return write_all(fd.get(), text);
 }
 
+error_code create_whole_file(int folder, const std::string& name, std::string_view text)
+{
+    const auto temporary = temporary_name();
+    const UniqueFd fd(open_retrying(folder, temporary.c_str(),
+                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return last_error();
+    auto ec = write_all(fd.get(), text);
+    if (!ec && ::linkat(folder, temporary.c_str(), folder, name.c_str(), 0) != 0) ec = last_error();
+    ::unlinkat(folder, temporary.c_str(), 0);
+    return ec;
+}
+
 error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,
                         Durability durability)
 {

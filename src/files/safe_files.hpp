@@ -85,6 +85,9 @@ FoundFile read_trusted(int folder, const std::string& path, std::size_t limit,
 /// Creates a file that is not there yet, in place: a reader may see part of it.
 error_code create_file(int folder, const std::string& name, std::string_view text, unsigned mode);
 
+/// The same atomically, with mode 0600: a reader sees all of it. `file_exists`: it is there.
+error_code create_whole_file(int folder, const std::string& name, std::string_view text);
+
 /// Atomically replaces `name`, whatever its type, with a file of this content. Temporary files are
 /// named `.cursor-skill-tmp.*`.
 error_code replace_file(int folder, const std::string& name, std::string_view text, unsigned mode,

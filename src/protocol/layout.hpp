@@ -14,6 +14,8 @@ inline constexpr char agents[] = ".tapps-agents/running/agents";
 inline constexpr char engines[] = ".tapps-agents/running/engines";
 inline constexpr char cancel_requests[] = ".tapps-agents/running/cancel";
 inline constexpr char answers[] = ".tapps-agents/running/answers";
+/// People's answers to manual steps: a folder for each run.
+inline constexpr char decisions[] = ".tapps-agents/running/decisions";
 /// The starts that people have paused.
 inline constexpr char paused[] = ".tapps-agents/running/paused";
 /// Requests of detached commands, which wait; below it, those that an engine has started, and the

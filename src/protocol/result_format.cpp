@@ -1,5 +1,6 @@
 #include "protocol/result_format.hpp"
 
+#include "protocol/step_answer.hpp"
 #include "protocol/usage.hpp"
 #include "protocol/words.hpp"
 #include "text/json.hpp"
@@ -170,6 +171,7 @@ json::object to_json(const StepResult& result)
     if (!result.code.empty()) out["error_code"] = result.code;
     out["branch"] = text::text_or_null(result.branch);
     out["commit"] = text::text_or_null(result.commit);
+    if (result.answer) out["answer"] = protocol::to_json(*result.answer);
     return out;
 }
 

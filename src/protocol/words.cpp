@@ -52,6 +52,8 @@ constexpr std::array words_of<StepState>{"pending"sv,   "running"sv, "waiting_ma
                                          "completed"sv, "failed"sv,  "timeout"sv,
                                          "cancelled"sv, "skipped"sv};
 template <>
+constexpr std::array words_of<StepDecision>{"approved"sv, "rejected"sv, "done"sv, "failed"sv};
+template <>
 constexpr std::array words_of<WorkflowStatus>{"running"sv, "completed"sv, "failed"sv,
                                               "cancelled"sv};
 template <>
@@ -117,6 +119,11 @@ std::string_view to_string(StepState value) noexcept
     return word_of(value);
 }
 
+std::string_view to_string(StepDecision value) noexcept
+{
+    return word_of(value);
+}
+
 std::string_view to_string(WorkflowStatus value) noexcept
 {
     return word_of(value);
@@ -155,6 +162,7 @@ template std::optional<Verification> parse_word(std::string_view) noexcept;
 template std::optional<ReportedStatus> parse_word(std::string_view) noexcept;
 template std::optional<QuestionKind> parse_word(std::string_view) noexcept;
 template std::optional<StepState> parse_word(std::string_view) noexcept;
+template std::optional<StepDecision> parse_word(std::string_view) noexcept;
 template std::optional<WorkflowStatus> parse_word(std::string_view) noexcept;
 template std::optional<WorkflowEvent::Type> parse_word(std::string_view) noexcept;
 template std::optional<WorktreeMode> parse_word(std::string_view) noexcept;

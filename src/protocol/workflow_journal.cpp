@@ -2,6 +2,7 @@
 
 #include "protocol/expected_artifacts.hpp"
 #include "protocol/result_format.hpp"
+#include "protocol/step_answer.hpp"
 #include "protocol/words.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
@@ -144,7 +145,13 @@ struct Encoder {
 
     json::object operator()(const StepWaiting& it) const
     {
-        return {{"step", it.step}, {"round", it.round}};
+        json::object out{{"step", it.step}, {"round", it.round}};
+        if (it.wait) {
+            auto wait = to_json(*it.wait);
+            wait["text"] = text_within_limit(it.wait->text);
+            out["manual"] = std::move(wait);
+        }
+        return out;
     }
 
     json::object operator()(const StepExecuted& it) const
@@ -238,7 +245,7 @@ public:
             case Type::step_retried:
                 return StepRetried{text("step"), round(), count("attempt", max_round)};
             case Type::step_waiting:
-                return StepWaiting{text("step"), round()};
+                return StepWaiting{text("step"), round(), read_manual_wait(in_.object("manual"))};
             case Type::step_executed:
                 return step_executed();
             case Type::step_ended:
@@ -353,6 +360,7 @@ private:
         constexpr double max_seconds = 1e9;
         result.duration = std::chrono::milliseconds(std::llround(
             1000 * std::clamp(in_.number("duration_seconds").value_or(0), 0.0, max_seconds)));
+        result.answer = read_step_answer(in.object("answer"));
         result.execution = read_execution(in);
         if (!result.execution) {
             result.code = in.string("error_code").value_or("");

@@ -93,6 +93,7 @@ struct StepRetried {
 struct StepWaiting {
     std::string step;
     int round = 0;
+    std::optional<ManualWait> wait = {};  ///< Absent: people do all steps of the run.
 };
 
 /// A step's command has ended; its work is not committed yet.

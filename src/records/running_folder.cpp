@@ -57,8 +57,8 @@ bool is_record_name(const std::string& name)
 
 bool is_executor_name(const std::string& name)
 {
-    constexpr const char* others[] = {layout::agents, layout::engines, layout::cancel_requests,
-                                      layout::answers, layout::paused};
+    constexpr const char* others[] = {layout::agents,  layout::engines,   layout::cancel_requests,
+                                      layout::answers, layout::decisions, layout::paused};
     return !name.ends_with(suffix_of_records) && !name.starts_with('.') &&
            std::none_of(std::begin(others), std::end(others), [&](const char* path) {
                return std::filesystem::path(path).filename() == name;

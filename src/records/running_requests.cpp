@@ -30,20 +30,6 @@ Folder answers_folder(const fs::path& project_root)
     return {project_root, layout::answers};
 }
 
-// The first one counts: a person's answer is not replaced by another's.
-error_code link_answer(int folder, const std::string& name, std::string_view text)
-{
-    const auto temporary = ".tmp." + text::new_uuid();
-    const UniqueFd file(::openat(folder, temporary.c_str(),
-                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file) return files::last_error();
-    auto ec = files::write_all(file.get(), text);
-    if (!ec && ::linkat(folder, temporary.c_str(), folder, name.c_str(), 0) != 0)
-        ec = files::last_error();
-    (void)files::remove_file(folder, temporary);
-    return ec;
-}
-
 }  // namespace
 
 std::vector<fs::path> request_folders(const fs::path& project_root)
@@ -100,7 +86,8 @@ error_code put_answer(const std::filesystem::path& project_root, const std::stri
     for (int tries = 0; tries < 2; ++tries) {
         const auto folder = answers_folder(project_root).create(ec);
         if (!folder) return ec;
-        ec = link_answer(folder.get(), text::file_name_of(attempt_id), text);
+        // The first one counts: a person's answer is not replaced by another's.
+        ec = files::create_whole_file(folder.get(), text::file_name_of(attempt_id), text);
         if (!ec || ec == boost::system::errc::file_exists) return ec;
     }
     return ec;

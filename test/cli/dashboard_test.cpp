@@ -390,6 +390,41 @@ TEST_CASE("a manual step is marked as done, or as failed with a reason")
     CHECK(subcommand_after(dashboard, "cy") == "workflow cancel --no-wait release-1");
 }
 
+TEST_CASE("an approval shows who is asked for what, and is given or rejected with a reason")
+{
+    RunEntry run;
+    run.run_id = "release-1";
+    run.alive = true;
+    run.started_at = start;
+    StepEntry step;
+    step.id = "approve";
+    step.state = StepState::waiting_manual;
+    step.worktree = "/srv/tree";
+    step.wait = ManualWait{"May it be\x1b[2J released?\nReally?", "Ada", {}, true};
+    run.steps = {step};
+    ProjectState state;
+    state.runs = {run};
+    auto dashboard = dashboard_of(state);
+    CHECK(contains(selected_line(dashboard), "waits for Ada: May it be"));
+    press(dashboard, "a");
+    CHECK(shows(dashboard, "Really?"));
+    CHECK(shows(dashboard, "In /srv/tree"));
+    CHECK(subcommand_after(dashboard, "\r").empty());  // later
+    CHECK(subcommand_after(dashboard, "aj\r") ==
+          "answer release-1/approve --option=approve --no-wait");
+    CHECK(subcommand_after(dashboard, "ajj\rtoo late\r") ==
+          "answer release-1/approve --option=reject --text=too late --no-wait");
+    state.runs[0].alive = false;
+    dashboard = dashboard_of(state);
+    CHECK(contains(selected_line(dashboard), "approve"));
+    CHECK(shows(dashboard, "(its run was interrupted)", {140, 24}));
+    CHECK(subcommand_after(dashboard, "aj\r") ==
+          "answer release-1/approve --option=approve --no-wait");
+    state.runs[0].status = WorkflowStatus::cancelled;
+    dashboard = dashboard_of(state);
+    CHECK_FALSE(shows(dashboard, "waits for Ada"));
+}
+
 TEST_CASE("the details have the three truths, the attempts and the output")
 {
     auto dashboard = dashboard_of(some_of_all());

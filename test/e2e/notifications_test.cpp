@@ -97,6 +97,25 @@ TEST_CASE("a workflow notifies of steps that fail or wait for a person, and of i
     CHECK_FALSE(messages[1].contains("steps"));
 }
 
+TEST_CASE("a manual step notifies of who is asked, and what")
+{
+    NotifiedProject project;
+    project.configure("needs_input: true");
+    project.write(
+        "one.yaml",
+        "id: one\nsteps:\n  - {id: a, manual: {by: Ada}, command: 'May it be released?'}\n");
+    project.commit("all");
+    Program run(project.start({"workflow", "run", "one.yaml"}));
+    REQUIRE(eventually([&] { return !project.messages().empty(); }));
+    const auto waits = project.messages()[0];
+    CHECK(text_at(waits, "kind") == "needs_input");
+    CHECK(contains(text_at(waits, "text"), "): waits for Ada: May it be released?"));
+    CHECK(text_at(waits.at("waiting_for").as_object(), "by") == "Ada");
+    CHECK(project.run({"workflow", "approve", "a"}).code == 0);
+    CHECK(run.wait().code == 0);
+    CHECK(project.messages().size() == 1);
+}
+
 TEST_CASE("a spent budget is notified once")
 {
     NotifiedProject project;

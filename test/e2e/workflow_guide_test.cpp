@@ -139,6 +139,12 @@ public:
             const auto& step = value.get_object();
             const bool waits = text_at(step, "state") == "waiting_manual";
             if (!waits || !done.insert(text_at(step, "id")).second) continue;
+            if (step.at("waiting_for").is_object()) {
+                const Words words = {"workflow", "approve", text_at(step, "id"), "--reason",
+                                     "fine"};
+                CHECK(run(words).code == 0);
+                continue;
+            }
             const fs::path tree = text_at(step, "worktree");
             const auto file = read_file(tree / ".cursor-skill-command.txt");
             const auto command = boost::json::parse(file).as_object();
@@ -201,6 +207,7 @@ std::string word_without_chance(std::string word)
         word.pop_back();
     }
     if (is_short_id(word)) return "ID" + end;
+    if (word.find('@', 1) != word.npos) return "WHO" + end;
     if (text::parse_iso(word)) return "WHEN" + end;
     const bool has_unit = word.find_first_not_of("0123456789.") != word.npos;
     if (has_unit && text::parse_duration(word)) return "TIME" + end;
@@ -539,6 +546,7 @@ TEST_CASE("the guide names all keys that are read, and no other")
 
     CHECK(known(in_step("name: A", {"id", "command", "name"})) == below(of_step, ""));
     CHECK(known(in_step("gate: {on_pass: end", {"on_pass"}, "}}")) == below(of_step, "gate."));
+    CHECK(known(in_step("manual: {by: Ada", {"by"}, "}}")) == below(of_step, "manual."));
     CHECK(known(in_step("scoring: {enabled: true", {"enabled"}, "}}")) ==
           below(of_step, "scoring."));
     CHECK(known(in_step("metadata: {retry: {enabled: true", {"enabled"}, "}}}")) ==
@@ -591,8 +599,8 @@ TEST_CASE("the page of the program names each option of the verbs about workflow
 {
     const Project project;
     Keys options;
-    for (const auto* verb :
-         {"run", "resume", "validate", "graph", "list", "status", "cancel", "done", "fail"})
+    for (const auto* verb : {"run", "resume", "validate", "graph", "list", "status", "cancel",
+                             "approve", "reject", "done", "fail"})
         options.merge(options_of(project, verb));
     CHECK(options.size() > 20);
     const auto named = options_in(section("cli.md", "## workflow"));
@@ -608,7 +616,8 @@ TEST_CASE("the page of the program lists the keys of the JSON output")
                   "steps:\n"
                   "  - id: a\n"
                   "    argv: ['true']\n"
-                  "    gate: {condition: params.prompt == 'x' or a.round == 2, on_fail: retry}\n");
+                  "    gate: {condition: params.prompt == 'x' or a.round == 2, on_fail: retry}\n"
+                  "  - {id: b, manual: {until: 1ms, on_deadline: approve}}\n");
     const auto lines =
         objects_of(project.run({"workflow", "run", "w.yaml", "--json", "-p", "y"}).out);
     REQUIRE(lines.size() > 5);
@@ -619,6 +628,7 @@ TEST_CASE("the page of the program lists the keys of the JSON output")
     CHECK(without(keys_of(lines.back()), "event") ==
           first_column("cli.md", "| key of the result |"));
     auto of_step = keys_of(lines.back().at("steps").at(0).as_object());
+    of_step.merge(keys_of(lines.back().at("steps").at(1).as_object()));
     of_step.insert("queued_seconds");  // absent if it did not wait for a millisecond
     CHECK(of_step == first_column("cli.md", "| key of a step's result |"));
 

@@ -83,14 +83,14 @@ TEST_CASE("an unknown key is an error wherever a workflow is read, except with -
 {
     Project project;
     project.write("deploy.yaml",
-                  "id: deploy\nsteps:\n  - {id: a, argv: [touch, ran], if: false, manual: true}\n");
+                  "id: deploy\nsteps:\n  - {id: a, argv: [touch, ran], if: false, manuel: true}\n");
     for (const auto* const verb : {"validate", "graph", "run"}) {
         CAPTURE(verb);
         auto ended = project.run({"workflow", verb, "deploy.yaml"});
         CHECK(ended.code == 3);
         CHECK(contains(ended.err, "deploy.yaml:3:33: error: Step 'a': Unknown field 'if'"));
         CHECK(contains(ended.err, "Did you mean 'condition'?"));
-        CHECK(contains(ended.err, "deploy.yaml:3:44: error: Step 'a': Unknown field 'manual'"));
+        CHECK(contains(ended.err, "deploy.yaml:3:44: error: Step 'a': Unknown field 'manuel'"));
         CHECK_FALSE(fs::exists(project.root() / "ran"));
         ended = project.run({"workflow", verb, "deploy.yaml", "--lenient"});
         CHECK(ended.code == 0);

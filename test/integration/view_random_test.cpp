@@ -413,10 +413,11 @@ private:
     void append_to(workflow::Journal& run)
     {
         const std::string step = below(2) == 0 ? "one" : "two";
-        const protocol::Transition some[] = {protocol::StepStarted{step, 1, word(), word(), {}},
-                                             protocol::StepWaiting{step, 1},
-                                             protocol::StepSkipped{step, 1, word(), true},
-                                             protocol::RunEnded{WorkflowStatus::failed, word()}};
+        const protocol::Transition some[] = {
+            protocol::StepStarted{step, 1, word(), word(), {}}, protocol::StepWaiting{step, 1},
+            protocol::StepWaiting{step, 1, ManualWait{word(), word(), {}, true}},
+            protocol::StepSkipped{step, 1, word(), true},
+            protocol::RunEnded{WorkflowStatus::failed, word()}};
         (void)run.append(some[below(std::size(some))], some_day + 1h);
     }
     void kill_run()

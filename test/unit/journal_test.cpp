@@ -320,6 +320,33 @@ TEST_CASE("every other transition is understood, too")
     CHECK(run.ended_at == time_of(5));
 }
 
+TEST_CASE("what a manual step waits for, and its answer, are in the journal")
+{
+    protocol::StepWaiting waiting{"plan", 2, ManualWait{"May it?", "Ada", time_of(9), true}};
+    protocol::StepEnded ended;
+    ended.result.id = "plan";
+    ended.result.state = StepState::completed;
+    ended.result.answer = StepAnswer{StepDecision::approved, "ada@host", "yes", time_of(5)};
+    const auto start = line(1, "run_started", start_of_run());
+    const auto waits = protocol::format_journal_entry(2, time_of(2), waiting) + "\n";
+    auto run = parse_journal(start + waits);
+    CHECK(step_of(run, "plan").state == StepState::waiting_manual);
+    CHECK(step_of(run, "plan").wait == waiting.wait);
+    const protocol::StepExecuted executed{ended.result, StepState::completed, {}, {}};
+    const auto answered = protocol::format_journal_entry(3, time_of(3), executed) + "\n";
+    run = parse_journal(start + waits + answered);
+    CHECK(step_of(run, "plan").state == StepState::running);
+    CHECK_FALSE(step_of(run, "plan").wait);
+    CHECK(step_of(run, "plan").answer == ended.result.answer);
+    run = parse_journal(start + waits + answered +
+                        protocol::format_journal_entry(4, time_of(4), ended) + "\n");
+    CHECK(step_of(run, "plan").state == StepState::completed);
+    CHECK(step_of(run, "plan").answer == ended.result.answer);
+    // A text of a person does not fill it.
+    waiting.wait->text = std::string(1'000'000, 'x');
+    CHECK(protocol::format_journal_entry(2, time_of(2), waiting).size() < 20'000);
+}
+
 TEST_CASE("a gate can fail the step that it judges")
 {
     const auto ended = line(1, "step_ended", end_of_step("review", 1, "completed"));

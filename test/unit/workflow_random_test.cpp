@@ -1,3 +1,5 @@
+#include "protocol/step_answer.hpp"
+#include "records/decisions.hpp"
 #include "support/sweep.hpp"
 #include "support/workflow_fixture.hpp"
 
@@ -55,6 +57,10 @@ public:
             case WorkflowEvent::Type::step_started:
                 check_start(i, event.round);
                 break;
+            case WorkflowEvent::Type::step_waiting:
+                REQUIRE(event.wait);
+                answer_later(i);
+                break;
             case WorkflowEvent::Type::step_ended:
                 REQUIRE(states_[i] == StepState::running);  // so it ends once for each start
                 states_[i] = event.result->reason == outdated ? StepState::pending : event.state;
@@ -107,7 +113,11 @@ private:
         }
         s.continue_on_error = once_in(5);
         s.skip_on_fail = once_in(8);
-        if (once_in(6)) s.timeout = 7s;
+        if (once_in(5))
+            make_manual(s);
+        else if (once_in(6))
+            s.timeout = 7s;
+        makes_nothing_.push_back(s.creates.empty());
         for (std::size_t k = 0; k < i; ++k) {
             if (!once_in(3)) continue;
             switch (below(4)) {
@@ -115,7 +125,7 @@ private:
                     s.depends_on.push_back(id_of(k));
                     break;
                 case 1:
-                    s.needs.push_back("out-" + id_of(k));
+                    if (!makes_nothing_[k]) s.needs.push_back("out-" + id_of(k));
                     break;
                 case 2:
                     s.optional_steps.push_back(id_of(k));
@@ -125,6 +135,32 @@ private:
             }
         }
         return s;
+    }
+
+    void make_manual(WorkflowStep& s)
+    {
+        s.manual.emplace();
+        if (once_in(2)) s.creates.clear();
+        if (once_in(2)) s.manual->until = std::chrono::milliseconds(1 + below(10'000));
+        s.manual->approved_at_deadline = s.manual->until && once_in(2);
+    }
+
+    // A person who may be too late, but always answers if the step has no deadline.
+    void answer_later(std::size_t i)
+    {
+        std::string problem;
+        const auto id = workflow::list_runs(project.path()).front();
+        const auto run = workflow::read_run(project.path(), id, problem);
+        REQUIRE_MESSAGE(run, problem);
+        if (w_.steps[i].manual->until && once_in(3)) return;
+        protocol::StepAnswerFile file{run->steps[i].execution_id, {}};
+        file.answer.decision = static_cast<StepDecision>(below(4));
+        clock->at(clock->elapsed() + std::chrono::milliseconds(1 + below(20'000)),
+                  [this, file, id] {
+                      if (results > 0) return;
+                      (void)records::put_decision(project.path(), id, file.execution_id,
+                                                  protocol::format_step_answer(file));
+                  });
     }
 
     void add_gate(WorkflowStep& s, std::size_t i, std::size_t n)
@@ -174,8 +210,10 @@ private:
         int of_one = 0;
         for (std::size_t k = 0; k < states_.size(); ++k) {
             if (states_[k] != StepState::running) continue;
-            ++running;
-            of_one += w_.steps[k].agent == "one" ? 1 : 0;
+            const bool is_manual = w_.steps[k].manual.has_value();
+            if (!is_manual) ++running;
+            if (!is_manual) of_one += w_.steps[k].agent == "one" ? 1 : 0;
+            if (is_manual && w_.steps[k].creates.empty()) continue;  // it uses no worktree
             REQUIRE(++trees[w_.steps[k].worktree.string()] == 1);
         }
         REQUIRE((limit_ == 0 || running <= limit_));
@@ -208,6 +246,7 @@ private:
             REQUIRE_FALSE(tree->locked);
             REQUIRE_FALSE(tree->command);
         }
+        REQUIRE_FALSE(std::filesystem::exists(project / ".tapps-agents/running/decisions"));
         check_journal();
     }
 
@@ -245,6 +284,7 @@ private:
     Plan plan_;
     std::vector<StepState> states_;
     std::vector<int> rounds_;
+    std::vector<bool> makes_nothing_;
     std::size_t limit_ = 0;
     bool cancel_asked_ = false;
 };

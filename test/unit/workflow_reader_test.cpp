@@ -633,7 +633,7 @@ TEST_CASE("a key that is not known is an error, wherever it is, unless the readi
         "id: w\nsettings: {loopback: {max: 1}}\n" + steps,
         "workflow:\n  id: w\n  steps: [{id: a, command: make}]\nname: x\n",
         "workflow:\n  id: w\n  steps: [{id: a, command: make}]\nother: x\n",
-        step + "manual: true\n",
+        step + "manuel: true\n",
         step + "if: false\n",
         step + "gate: {when: false}\n",
         step + "scoring: {min: 3}\n",
@@ -654,6 +654,72 @@ TEST_CASE("a key that is not known is an error, wherever it is, unless the readi
         CHECK(other.errors.empty());
         CHECK(other.warnings.size() == 1);
     }
+}
+
+TEST_CASE("a manual step says who is asked, until when, and what happens then")
+{
+    const auto manual_of = [](const std::string& value) {
+        const auto w = parse("id: w\nsteps:\n  - id: a\n    manual: " + value + "\n");
+        return w.steps.front().manual;
+    };
+    CHECK_FALSE(
+        parse("id: w\nsteps:\n  - {id: a, command: make, manual: false}\n").steps.front().manual);
+    auto manual = manual_of("true");
+    REQUIRE(manual);
+    CHECK(manual->by.empty());
+    CHECK_FALSE(manual->until);
+    CHECK_FALSE(manual->approved_at_deadline);
+    manual = manual_of("{by: Ada, until: 2d, on_deadline: approve}");
+    REQUIRE(manual);
+    CHECK(manual->by == "Ada");
+    CHECK(manual->until == 48h);
+    CHECK(manual->approved_at_deadline);
+    CHECK(manual_of("{until: 90, on_deadline: fail}")->until == 90s);
+}
+
+TEST_CASE("what is wrong with a manual step is reported where it is")
+{
+    const auto report = [](const std::string& line) {
+        const auto loaded =
+            parse_workflow("id: w\nsteps:\n  - id: a\n    " + line + "\n", "w.yaml");
+        std::string text;
+        for (const auto* const all : {&loaded.errors, &loaded.warnings})
+            for (const auto& one : *all)
+                text += fmt::format("{}:{}: {} {}\n", one.line, one.column, one.message, one.hint);
+        return text;
+    };
+    CHECK(report("manual: maybe") ==
+          "4:13: Step 'a': Field 'manual' must be true, false, or a mapping of 'by', 'until' and "
+          "'on_deadline' This is text.\n");
+    CHECK(report("manual: {until: soon}") ==
+          "4:21: Step 'a': manual: Field 'until' must be a positive number of seconds, or as '90s' "
+          "Units are ms, s, m, h, d and w; the maximum is 100000000 s.\n");
+    CHECK(report("manual: {until: 1h, on_deadline: aprove}") ==
+          "4:38: Step 'a': manual: Field 'on_deadline' must be fail or approve (got: aprove) Did "
+          "you mean 'approve'?\n");
+    CHECK(report("manual: {who: Ada}") == "4:14: Step 'a': manual: Unknown field 'who' \n");
+    CHECK(report("manual: {by: [Ada]}").starts_with("4:18: Step 'a': manual: Field 'by' must be"));
+    CHECK(report("until: 1h\n    command: make") ==
+          "4:5: Step 'a': Unknown field 'until' Did you mean 'manual.until'?\n");
+    CHECK(report("manual: true\n    timeout: 1h") ==
+          "5:14: Step 'a': 'timeout' limits attempts, of which a manual step has none Limit how "
+          "long it waits: 'manual: {until: 2d}'.\n");
+    CHECK(report("manual: {on_deadline: approve}") ==
+          "4:27: Step 'a': 'on_deadline' has no effect without 'until' \n");
+    CHECK(report("manual: true\n    metadata: {retry: {max_attempts: 2}}") ==
+          "5:23: Step 'a': A manual step is not retried \n");
+    CHECK(report("manual: false").find("nothing to run") != std::string::npos);
+}
+
+TEST_CASE("the agent of a manual step is not checked: a person does it")
+{
+    WorkflowReadOptions options;
+    options.check_agent = [](const WorkflowStep&) {
+        return std::optional(WorkflowStepProblem{"no such agent", {}, false});
+    };
+    CHECK(parse_workflow("id: w\nsteps:\n  - {id: a, agent: x, action: y, manual: true}\n",
+                         "w.yaml", options)
+              .workflow);
 }
 
 TEST_CASE("keys that belong to the user are not judged")

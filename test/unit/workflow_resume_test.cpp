@@ -1,4 +1,6 @@
 #include "autoexec/workflow_executor.hpp"
+#include "protocol/step_answer.hpp"
+#include "records/decisions.hpp"
 #include "records/running.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/workflows.hpp"
@@ -250,9 +252,160 @@ void kill_after_every_handler(bool agent_dies, bool idempotent)
     }
 }
 
+// A person is asked between two steps.
+Workflow asking()
+{
+    auto ask = step("ask", {"a"});
+    ask.argv.clear();
+    ask.manual.emplace();
+    ask.manual->until = 24h;
+    return workflow_of({step("a"), ask, step("b", {"ask"})});
+}
+
+void put_answer(const World& world, StepDecision decision)
+{
+    const auto steps = steps_of(world);
+    const auto ask = std::ranges::find(steps, "ask", &workflow::StepRecord::id);
+    REQUIRE(ask != steps.end());
+    const protocol::StepAnswerFile file{ask->execution_id, {decision, "ada@host", {}, {}}};
+    const auto ec = records::put_decision(world.project.path(),
+                                          workflow::list_runs(world.project.path()).front(),
+                                          ask->execution_id, protocol::format_step_answer(file));
+    const bool is_answered = !ec || ec == boost::system::errc::file_exists;
+    CHECK(is_answered);
+}
+
+/// Lets a person approve 2 s after each time that the run waits.
+void approve_when_asked(World& world, Life& life)
+{
+    life.options.on_event = [&](const WorkflowEvent& event) {
+        if (event.type != WorkflowEvent::Type::step_waiting) return;
+        world.clock->at(world.clock->elapsed() + 2s,
+                        [&] { put_answer(world, StepDecision::approved); });
+    };
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("workflows that go on");
+
+TEST_CASE("an approval waits over a restart, until the same time")
+{
+    World world;
+    const auto w = asking();
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 100s);
+    }
+    const auto before = steps_of(world)[1];
+    CHECK(before.state == StepState::waiting_manual);
+    REQUIRE(before.wait);
+    {
+        Life life(world);
+        life.resume(w);
+        world.clock->run_until(life.ctx, 3h);
+        CHECK_FALSE(life.done);
+        CHECK(steps_of(world)[1].wait == before.wait);
+        CHECK(steps_of(world)[1].execution_id == before.execution_id);
+    }
+    auto expected = StepState::completed;
+    SUBCASE("and is answered while no executor runs")
+    {
+        put_answer(world, StepDecision::approved);
+    }
+    SUBCASE("and is rejected while no executor runs")
+    {
+        put_answer(world, StepDecision::rejected);
+        expected = StepState::failed;
+    }
+    SUBCASE("and is answered after it, although its time was over meanwhile")
+    {
+        asio::io_context idle;
+        world.clock->run_until(idle, 30h);
+        put_answer(world, StepDecision::approved);
+    }
+    SUBCASE("and times out at once if its time was over meanwhile")
+    {
+        asio::io_context idle;
+        world.clock->run_until(idle, 30h);
+        expected = StepState::timeout;
+    }
+    Life life(world);
+    life.resume(w);
+    life.live();
+    REQUIRE(life.result.steps.size() == 3);
+    CHECK(life.result.steps[1].state == expected);
+    CHECK((life.result.status == WorkflowStatus::completed) == (expected == StepState::completed));
+    CHECK(world.taken == (expected == StepState::completed ? Lines{"a", "b"} : Lines{"a"}));
+    CHECK_FALSE(std::filesystem::exists(world.project / ".tapps-agents/running/decisions"));
+}
+
+TEST_CASE("an answer is never lost, whenever its executor is killed")
+{
+    const auto w = asking();
+    bool is_over = false;
+    for (int n = 0; !is_over; ++n) {
+        INFO("killed after handler ", n);
+        World world;
+        {
+            Life first(world);
+            approve_when_asked(world, first);
+            first.start(w);
+            for (int k = 0; k < n && !first.done; ++k) REQUIRE(world.clock->step(first.ctx));
+            is_over = first.done;
+        }
+        if (is_over) CHECK(n > 50);
+        if (is_over || workflow::list_runs(world.project.path()).empty()) continue;
+        const auto before = steps_of(world);
+        if (before.empty()) continue;
+        if (before[1].state == StepState::waiting_manual) put_answer(world, StepDecision::approved);
+        Life second(world);
+        if (before[1].state != StepState::waiting_manual) approve_when_asked(world, second);
+        second.resume(w);
+        second.live();
+        if (second.ec) {  // only its end was missing
+            CHECK(second.result.error.find("nothing left to do") != std::string::npos);
+            continue;
+        }
+        CHECK(second.result.status == WorkflowStatus::completed);
+        CHECK(second.result.steps[1].answer->by == "ada@host");
+        CHECK(world.taken == Lines{"a", "b"});
+        CHECK_FALSE(std::filesystem::exists(world.project / ".tapps-agents/running/decisions"));
+    }
+}
+
+TEST_CASE("a run with an approval is resumed from a journal that ends after any of its lines")
+{
+    const auto w = asking();
+    World world;
+    {
+        Life life(world);
+        approve_when_asked(world, life);
+        life.start(w);
+        life.live();
+        REQUIRE(life.result.status == WorkflowStatus::completed);
+    }
+    const auto runs = workflow::list_runs(world.project.path());
+    const auto file =
+        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(runs.front());
+    const auto whole = read_file(file);
+    std::size_t cuts = 0;
+    for (auto end = whole.find('\n') + 1; end < whole.size(); end = whole.find('\n', end) + 1) {
+        const auto kept = whole.substr(0, end);
+        INFO(kept.substr(kept.rfind('\n', kept.size() - 2) + 1));
+        write_file(file, kept);
+        Life life(world);
+        approve_when_asked(world, life);
+        life.resume(w);
+        life.live();
+        CHECK_FALSE(life.ec);
+        CHECK(life.result.status == WorkflowStatus::completed);
+        CHECK(life.result.steps[1].answer->decision == StepDecision::approved);
+        ++cuts;
+    }
+    CHECK(cuts > 8);
+}
 
 TEST_CASE("a step that is run again continues its session")
 {

@@ -2,12 +2,14 @@
 
 #include "cli/session/output.hpp"
 #include "git_files/git_dir.hpp"
+#include "handoff/claims.hpp"
 #include "protocol/layout.hpp"
 #include "text/columns.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
 
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -143,6 +145,13 @@ void wait_for_end(std::string_view subject, const std::function<bool()>& has_end
                  end_timeout.count());
         std::this_thread::sleep_for(std::chrono::milliseconds{100});
     }
+}
+
+std::string user_at_host()
+{
+    const auto* const entry = ::getpwuid(::geteuid());  // this process has one thread
+    const auto user = entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
+    return user + "@" + handoff::host_name();
 }
 
 std::optional<std::string> if_given(const std::string& text)

@@ -47,6 +47,9 @@ std::string shown_path(const std::filesystem::path& path);
 /// Waits until a cancelled execution or run, the `subject`, has ended. Throws `Failure` after 30 s.
 void wait_for_end(std::string_view subject, const std::function<bool()>& has_ended);
 
+/// Who uses this process: `user@host`.
+std::string user_at_host();
+
 /// Nothing for an option that was not given.
 std::optional<std::string> if_given(const std::string& text);
 

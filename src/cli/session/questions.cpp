@@ -61,12 +61,17 @@ void send_to_executor(const std::filesystem::path& root, const protocol::AnswerF
          "its executor has not read the message before within 5 s; see autoexec status");
 }
 
-std::string line_of(const Question& question)
+std::string line_of(std::string_view text)
 {
     constexpr std::size_t max_shown = 200;
-    std::string line(text::head(question.text, max_shown));
+    std::string line(text::head(text, max_shown));
     boost::algorithm::replace_all(line, "\n", "; ");
-    return line + (question.text.size() > max_shown ? "…" : "");
+    return line + (text.size() > max_shown ? "…" : "");
+}
+
+std::string line_of(const Question& question)
+{
+    return line_of(question.text);
 }
 
 std::string waiting_sentence(const Question& question, std::string_view execution_id)

@@ -27,7 +27,10 @@ bool still_waits(const std::filesystem::path& root, const std::string& attempt_i
 /// that takes more than 5 s, or if the question has ended meanwhile.
 void send_to_executor(const std::filesystem::path& root, const protocol::AnswerFile& file);
 
-/// Its text in one line, for a list.
+/// A text in one line, for a list.
+std::string line_of(std::string_view text);
+
+/// Its text.
 std::string line_of(const Question& question);
 
 /// `waits for an answer: TEXT; autoexec answer ID`

@@ -53,10 +53,19 @@ void AnswerPage::add_question(const Question& question)
 
 void AnswerPage::add_manual_step(const TopRow& row)
 {
-    text_.append("Instructions: " + (row.worktree / control_files::simple).string());
-    choices_ = {{"Leave it for later", {}},
-                {"It is done", {"--option=done"}},
-                {"It cannot be done", {"--deny"}, "Reason: "}};
+    if (row.wait) {
+        text_.append(row.note + "\n\n" + row.wait->text + "\n\nIn " + row.worktree.string());
+    } else {
+        text_.append("Instructions: " + (row.worktree / control_files::simple).string());
+    }
+    if (row.wait && row.wait->is_approval)
+        choices_ = {{"Leave it for later", {}},
+                    {"Approve", {"--option=approve"}},
+                    {"Reject", {"--option=reject"}, "Reason: "}};
+    else
+        choices_ = {{"Leave it for later", {}},
+                    {"It is done", {"--option=done"}},
+                    {"It cannot be done", {"--deny"}, "Reason: "}};
 }
 
 bool AnswerPage::is_of(const TopRow& row) const

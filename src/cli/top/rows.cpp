@@ -2,6 +2,7 @@
 
 #include "cli/session/project.hpp"
 #include "cli/session/questions.hpp"
+#include "cli/workflow/manual_step.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -107,9 +108,18 @@ TopRow row_of(const RunEntry& run, const StepEntry& step)
     row.agent = step.agent;
     row.command = step.id;
     row.worktree = step.worktree;
-    row.note = "a step for you";
+    row.note = step.wait ? waiting_sentence(step) : "a step for you";
+    if (!run.alive) row.note += " (its run was interrupted)";
+    row.wait = step.wait;
     row.started_at = step.started_at;
     return row;
+}
+
+// An answer to a manual step also counts while its run has no executor.
+bool waits_for_person(const RunEntry& run, const StepEntry& step)
+{
+    return step.state == StepState::waiting_manual && run.status == WorkflowStatus::running &&
+           (run.alive || step.wait);
 }
 
 std::string step_line(const StepEntry& step)
@@ -216,8 +226,7 @@ std::vector<TopRow> rows_of(const ProjectState& project)
     std::vector<TopRow> rows;
     for (const auto& run : project.runs)
         for (const auto& step : run.steps)
-            if (run.alive && step.state == StepState::waiting_manual)
-                rows.push_back(row_of(run, step));
+            if (waits_for_person(run, step)) rows.push_back(row_of(run, step));
     for (const auto& run : project.runs) rows.push_back(row_of(run));
     for (const auto& entry : project.executions) rows.push_back(row_of(entry));
     for (const auto& entry : project.ended) rows.push_back(row_of(entry));

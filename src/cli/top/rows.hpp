@@ -39,6 +39,7 @@ struct TopRow {
     Time started_at;
     Time ended_at;
     std::optional<Question> question;
+    std::optional<ManualWait> wait;  ///< Of a manual step.
 
     // Of executions: what the program's exit said, what the agent claimed, what was verified.
     std::string exit;

@@ -3,6 +3,7 @@
 namespace autoexec::cli {
 
 extern const Subcommand workflow_done_subcommand =
-    subcommand("workflow done", "Mark a manual step as done", add_manual_step, mark_step);
+    subcommand("workflow done", "Mark a manual step as done",
+               define_manual_step<StepDecision::done>, mark_step);
 
 }  // namespace autoexec::cli

@@ -4,6 +4,7 @@
 #include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/project.hpp"
+#include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/workflow_display.hpp"
 #include "cli/workflow/workflow_notifications.hpp"
@@ -25,6 +26,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -35,7 +37,7 @@ namespace {
 bool has_command_for_nobody(const Workflow& workflow)
 {
     return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
-        return step.agent.empty() && !step.command.empty();
+        return step.agent.empty() && !step.command.empty() && !step.manual;
     });
 }
 
@@ -93,6 +95,7 @@ private:
         options.agent_limits = agents_.limits();
         options.redactor = session_.options().redactor;
         options.metrics = session_.options().metrics;
+        options.audit = session_.options().audit;
         options.spawner = session_.spawner();
         options.min_free_bytes = manager.load().worktrees.min_free_bytes;
         options.max_file_bytes = manager.load().worktrees.max_file_bytes;
@@ -197,16 +200,35 @@ private:
         std::ranges::for_each(result.warnings, print);
     }
 
-    void print_manual_step(const WorkflowEvent& event) const
+    [[nodiscard]] std::string words_to_answer(std::string verb, std::vector<std::string> ids) const
     {
-        std::vector<std::string> words = {"autoexec", "workflow", "done"};
+        std::vector<std::string> words = {"autoexec", "workflow", std::move(verb)};
         if (!options_.project.empty())
             words.insert(words.end(), {"--project", session_.root().string()});
-        words.push_back(event.step_id);
+        std::ranges::move(ids, std::back_inserter(words));
+        return text::printable(text::quote_words(words));
+    }
+
+    void print_wait(const WorkflowEvent& event) const
+    {
+        StepEntry step;
+        step.wait = event.wait;
+        const bool is_approval = event.wait->is_approval;
+        print_message(
+            "{}: {}\n  Worktree: {}\n  {}: {} (or {})\n", text::printable(event.step_id),
+            text::printable(waiting_sentence(step)), text::printable(shown_path(event.worktree)),
+            is_approval ? "To answer" : "When done",
+            words_to_answer(is_approval ? "approve" : "done", {event.run_id, event.step_id}),
+            is_approval ? "reject" : "fail");
+    }
+
+    void print_manual_step(const WorkflowEvent& event) const
+    {
+        if (event.wait) return print_wait(event);
         const auto file = event.worktree / control_files::simple;
         print_message("{}: waiting for you. Instructions: {}. When done: {}\n",
                       text::printable(event.step_id), text::printable(shown_path(file)),
-                      text::printable(text::quote_words(words)));
+                      words_to_answer("done", {event.step_id}));
     }
 
     void conclude() const

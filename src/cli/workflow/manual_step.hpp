@@ -3,25 +3,47 @@
 #include "cli/subcommand.hpp"
 #include "workflow/journal/journal.hpp"
 
-/// What `autoexec workflow done`, `fail` and `autoexec answer` share.
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What `autoexec workflow approve`, `reject`, `done`, `fail` and `autoexec answer` share.
 namespace autoexec::cli {
 
 struct ManualStepOptions : CommonOptions {
-    std::string step;
-    std::string run;  ///< Empty: the one in which that step waits.
+    std::vector<std::string> words;  ///< `[RUN] STEP`
+    std::string run;                 ///< Empty: the one in which that step waits.
     std::string reason;
-    bool done = true;
+    /// Absent: the step is rejected if that is a decision, else it has failed.
+    std::optional<StepDecision> decision;
+    bool no_wait = false;
+
+    [[nodiscard]] const std::string& step() const { return words.back(); }
 };
 
 void add_manual_step(CLI::App& app, ManualStepOptions& options);
 
-/// Writes the marker that ends a manual step; returns the exit code.
+/// Defines a subcommand that answers so.
+template <StepDecision Decision>
+void define_manual_step(CLI::App& app, ManualStepOptions& options)
+{
+    options.decision = Decision;
+    add_manual_step(app, options);
+}
+
+/// Answers for a person to a step that waits; returns the exit code.
 int mark_step(const ManualStepOptions& options);
 
-/// Prints what a person is to do in a manual step that waits; returns the exit code.
+/// Prints what a person is to do in a step that waits; returns the exit code.
 int show_step(const ManualStepOptions& options);
 
-/// The keys of a manual step that waits.
+/// `waits for the release manager until 2026-11-27T12:00:00+00:00: May it be released?`
+std::string waiting_sentence(const StepEntry& step);
+
+/// `approved by ada@host: it works`
+std::string words_of(const StepAnswer& answer);
+
+/// The keys of a step that waits for a person.
 boost::json::object to_json(const RunEntry& run, const StepEntry& step);
 
 }  // namespace autoexec::cli

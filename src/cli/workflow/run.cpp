@@ -114,12 +114,11 @@ public:
         std::size_t runners = 0;
         for (std::size_t i = 0; i < steps.size(); ++i) {
             ids = std::max(ids, steps[i].id.size());
-            runners = std::max(runners, runner_of(commands_[i]).size());
+            runners = std::max(runners, runner_of(i).size());
         }
         print_result("\n");
         for (const auto i : inputs_.plan.order)
-            print_result("{}  {}  {}\n", cell(steps[i].id, ids),
-                         cell(runner_of(commands_[i]), runners),
+            print_result("{}  {}  {}\n", cell(steps[i].id, ids), cell(runner_of(i), runners),
                          text::printable(command_of(commands_[i])));
     }
 
@@ -129,8 +128,11 @@ public:
     }
 
 private:
-    [[nodiscard]] std::string runner_of(const workflow::StepCommand& command) const
+    [[nodiscard]] std::string runner_of(std::size_t i) const
     {
+        const auto& command = commands_[i];
+        const auto& manual = inputs_.workflow.steps[i].manual;
+        if (manual) return manual->by.empty() ? "a person" : redactor_.redact(manual->by);
         if (command.runs_nothing) return "nobody";
         if (!inputs_.options.automatic) return "a person";
         const auto& request = command.request;
@@ -154,7 +156,7 @@ private:
         o["step_id"] = inputs_.workflow.steps[i].id;
         o["level"] = plan.level + 1;
         o["after"] = std::move(after);
-        o["taken_by"] = runner_of(command);
+        o["taken_by"] = runner_of(i);
         o["command"] =
             command.runs_nothing ? json::value(nullptr) : json::value(command_of(command));
         const bool known = !command.runs_nothing && !command.in_git;

@@ -59,7 +59,7 @@ void warn_of_budgets(const Workflow& workflow, const SessionFlags& flags,
 bool needs_agents_file(const Workflow& workflow)
 {
     return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
-        return step.argv.empty() || !step.agent.empty();
+        return !step.manual && (step.argv.empty() || !step.agent.empty());
     });
 }
 
@@ -179,7 +179,7 @@ Agents apply_configuration(const WorkflowFlags& options, AutoExecutionConfigMana
                            Workflow& workflow, WorkflowRunOptions& run)
 {
     for (auto& step : workflow.steps)
-        if (!step.timeout) step.timeout = options.timeout;
+        if (!step.timeout && !step.manual) step.timeout = options.timeout;
     manager.set_workflow_metadata(workflow.metadata);
     const auto config = load_configuration(manager, options.session.quiet);
     if (!options.session.quiet) warn_of_budgets(workflow, options.session, config);

@@ -1,7 +1,9 @@
 #include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
+#include "protocol/step_answer.hpp"
 #include "text/json.hpp"
 
 #include <algorithm>
@@ -55,6 +57,10 @@ json::object json_of(const StepEntry& step, const ModelPrices& prices)
     o["commit"] = text_or_null(step.commit);
     o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
     protocol::add_estimate(o["usage"], protocol::spending_of(step.usage, prices));
+    o["waiting_for"] = nullptr;
+    if (step.wait) o["waiting_for"] = protocol::to_json(*step.wait);
+    o["answer"] = nullptr;
+    if (step.answer) o["answer"] = protocol::to_json(*step.answer);
     return o;
 }
 
@@ -70,13 +76,15 @@ void print_as_json(const RunEntry& run, const ModelPrices& prices)
 
 void print(const StepEntry& step, bool alive, std::size_t width, const ModelPrices& prices)
 {
-    const bool has_logs = step.attempts > 0 || !has_ended(step);
+    const bool has_logs = step.attempts > 0 || (!has_ended(step) && !step.wait);
     const auto id = has_logs ? short_id(step.execution_id) : std::string();
     auto line = fmt::format("{:11} {} {:>7}  {}", word_for(step, alive), cell(id, 8),
                             age_of(step, alive), cell(step.id, width));
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
     if (const auto usage = to_text(protocol::spending_of(step.usage, prices)); !usage.empty())
         line += "  " + usage;
+    if (step.wait) line += "  " + text::printable(waiting_sentence(step));
+    if (step.answer && step.reason.empty()) line += "  " + text::printable(words_of(*step.answer));
     if (!step.reason.empty()) line += "  " + text::printable(step.reason);
     line.erase(line.find_last_not_of(' ') + 1);
     print_result("{}\n", line);

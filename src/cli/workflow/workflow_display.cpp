@@ -2,6 +2,8 @@
 
 #include "cli/session/display.hpp"
 #include "cli/session/project.hpp"
+#include "cli/workflow/manual_step.hpp"
+#include "protocol/step_answer.hpp"
 #include "protocol/usage.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -152,8 +154,9 @@ void WorkflowDisplay::record(const WorkflowEvent& event)
             begin(event);
             break;
         case WorkflowEvent::Type::step_waiting:
+            if (find(event.step_id) == nullptr) add_row(event);  // an earlier executor had begun it
             states_[event.step_id] = event.state;
-            if (auto* const row = find(event.step_id)) row->state = "manual";
+            find(event.step_id)->state = "manual";
             break;
         case WorkflowEvent::Type::step_ended:
         case WorkflowEvent::Type::step_skipped:
@@ -171,15 +174,20 @@ void WorkflowDisplay::record(const WorkflowEvent& event)
 void WorkflowDisplay::begin(const WorkflowEvent& event)
 {
     states_[event.step_id] = event.state;
+    add_row(event);
+    if (screen_.mode() != Screen::Mode::lines) return;
+    print_message("{}: started{}\n", text::printable(event.step_id),
+                  event.round > 1 ? fmt::format(", round {}", event.round) : std::string());
+}
+
+void WorkflowDisplay::add_row(const WorkflowEvent& event)
+{
     Row row;
     row.step_id = event.step_id;
     row.state = "waiting";
     row.round = event.round;
     row.since = std::chrono::steady_clock::now();
     rows_.push_back(std::move(row));
-    if (screen_.mode() != Screen::Mode::lines) return;
-    print_message("{}: started{}\n", text::printable(event.step_id),
-                  event.round > 1 ? fmt::format(", round {}", event.round) : std::string());
 }
 
 void WorkflowDisplay::end(const WorkflowEvent& event)
@@ -255,6 +263,8 @@ std::string step_line(const StepResult& result, const ModelPrices& prices)
         if (const auto usage = to_text(protocol::Spending(result.execution->usage, prices));
             !usage.empty())
             line += "  " + usage;
+    if (result.answer && result.reason.empty())
+        line += "  " + text::printable(words_of(*result.answer));
     if (!result.reason.empty()) line += "  " + text::printable(result.reason);
     if (result.tolerated && is_failure(result)) line += "  (the workflow continues)";
     return line;
@@ -308,6 +318,7 @@ json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
         o["status"] = to_string(event.status);
     if (event.result != nullptr) o["state"] = to_string(event.state);
     o["message"] = text::text_or_null(event.message);
+    if (event.wait) o["waiting_for"] = protocol::to_json(*event.wait);
     if (event.type == WorkflowEvent::Type::sent_back ||
         event.type == WorkflowEvent::Type::restarted)
         o["steps"] = json::array(event.steps.begin(), event.steps.end());

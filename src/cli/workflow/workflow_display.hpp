@@ -47,6 +47,7 @@ private:
     };
 
     void begin(const WorkflowEvent& event);
+    void add_row(const WorkflowEvent& event);
     void end(const WorkflowEvent& event);
     void send_back(const WorkflowEvent& event);
     Row* find(const std::string& step_id);

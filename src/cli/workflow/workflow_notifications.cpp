@@ -1,5 +1,6 @@
 #include "cli/workflow/workflow_notifications.hpp"
 
+#include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/workflow_display.hpp"
 #include "text/json.hpp"
 
@@ -30,8 +31,11 @@ std::optional<Kind> kind_of(const WorkflowEvent& event)
 
 std::string text_of(const WorkflowEvent& event, Kind kind)
 {
+    StepEntry step;
+    step.wait = event.wait;
     auto text = fmt::format("{} ({}): {}", event.step_id, event.run_id,
-                            kind == Kind::needs_input           ? "waits for a person"
+                            event.wait                          ? waiting_sentence(step)
+                            : kind == Kind::needs_input         ? "waits for a person"
                             : event.state == StepState::timeout ? "timed out"
                                                                 : to_string(kind));
     const auto reason = event.result != nullptr ? event.result->reason : std::string();

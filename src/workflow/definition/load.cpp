@@ -55,6 +55,7 @@ std::shared_ptr<const Plan> check_plan(const Definition& definition, Report& rep
 void check_agents(const Definition& definition, const WorkflowReadOptions& options, Report& report)
 {
     for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i) {
+        if (definition.workflow.steps[i].manual) continue;
         const auto found = options.check_agent(definition.workflow.steps[i]);
         if (!found) continue;
         add_problem(definition, {i, "agent", 0, found->message, found->hint, found->warning},

@@ -30,10 +30,11 @@ constexpr double max_tokens = 1e15;  // as the setting
 
 // The keys of other systems.
 constexpr FieldReader::KeyAlias meant_fields[]{
-    {"needs", "depends_on"}, {"after", "depends_on"}, {"dependencies", "depends_on"},
-    {"if", "condition"},     {"when", "condition"},   {"retry", "metadata.retry"},
-    {"run", "command"},      {"outputs", "creates"},  {"artifacts", "creates"},
-    {"env", "env_refs"}};
+    {"needs", "depends_on"},  {"after", "depends_on"}, {"dependencies", "depends_on"},
+    {"if", "condition"},      {"when", "condition"},   {"retry", "metadata.retry"},
+    {"run", "command"},       {"outputs", "creates"},  {"artifacts", "creates"},
+    {"env", "env_refs"},      {"approval", "manual"},  {"by", "manual.by"},
+    {"until", "manual.until"}};
 
 constexpr std::pair<std::string_view, StepNeed> needs[]{{"required", StepNeed::required},
                                                         {"mandatory", StepNeed::required},
@@ -57,6 +58,31 @@ GateTarget target_named(const std::string& word)
     for (const auto& [known, kind] : words)
         if (word == known) return {kind, {}};
     return {Kind::step, word};
+}
+
+std::optional<milliseconds> read_time(FieldReader& fields, std::string_view key)
+{
+    const auto* const node = fields.find(key);
+    if (node == nullptr) return std::nullopt;
+    const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
+    const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
+    if (time && time->count() > 0 && *time <= max_timeout) return time;
+    fields.error(key,
+                 fmt::format("Field '{}' must be a positive number of seconds, or as '90s'", key),
+                 may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
+                                      max_timeout.count())
+                        : yaml::type_hint(*node, "a number"));
+    return std::nullopt;
+}
+
+ManualStep read_manual_step(FieldReader& fields)
+{
+    ManualStep manual;
+    manual.by = fields.text("by").value_or("");
+    manual.until = read_time(fields, "until");
+    manual.approved_at_deadline = fields.choice("on_deadline", {"fail", "approve"}) == 1U;
+    fields.check_keys();
+    return manual;
 }
 
 WorkflowGate read_gate(FieldReader& fields)
@@ -162,6 +188,7 @@ private:
         step_.argv = fields_.words("argv");
         if (const auto key = fields_.either("params", "parameters"); !key.empty())
             step_.params = fields_.object(key);
+        read_manual();
     }
 
     void read_when()
@@ -184,7 +211,7 @@ private:
         if (fields_.choice("on_error", {"fail", "continue"}) == 1U) step_.continue_on_error = true;
         step_.retry_from_clean = fields_.choice("retry_from", {"as_is", "clean"}) == 1U;
         step_.commit = read_commit_scope(fields_);
-        read_timeout();
+        step_.timeout = read_time(fields_, "timeout");
         step_.idempotent = fields_.boolean("idempotent").value_or(false);
         step_.repeats = fields_.boolean("repeats").value_or(false);
         step_.require_artifacts = fields_.boolean("require_artifacts");
@@ -236,20 +263,22 @@ private:
             step_.need = StepNeed::optional;
     }
 
-    void read_timeout()
+    // With an invalid value the step is manual, too: otherwise it might lack a command as well.
+    void read_manual()
     {
-        const auto* const node = fields_.find("timeout");
+        const auto* const node = fields_.find("manual");
         if (node == nullptr) return;
-        const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
-        const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
-        if (time && time->count() > 0 && *time <= max_timeout)
-            step_.timeout = time;
-        else
-            fields_.error(
-                "timeout", "Field 'timeout' must be a positive number of seconds, or as '90s'",
-                may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
-                                     max_timeout.count())
-                       : yaml::type_hint(*node, "a number"));
+        if (node->kind == YamlNode::Kind::mapping) {
+            auto inner = fields_.within("manual");
+            step_.manual = read_manual_step(*inner);
+            fields_.take_wrong("manual", *inner);
+        } else if (const auto on = node->as_bool()) {
+            if (*on) step_.manual.emplace();
+        } else {
+            fields_.wrong_type("manual",
+                               "true, false, or a mapping of 'by', 'until' and 'on_deadline'");
+            step_.manual.emplace();
+        }
     }
 
     void read_metadata(bool says_on_error)

@@ -96,6 +96,7 @@ private:
     {
         step_->state = StepState::waiting_manual;
         step_->round = waiting.round;
+        step_->wait = waiting.wait;
     }
 
     void apply(const protocol::StepEnded& end)
@@ -116,9 +117,18 @@ private:
         step_->ended_at = result.ended_at;
         step_->duration_seconds = std::chrono::duration<double>(result.duration).count();
         step_->commit = result.commit;
+        step_->wait.reset();
+        step_->answer = result.answer;
     }
 
-    void apply(const protocol::StepExecuted& executed) { add_usage(executed.result); }
+    void apply(const protocol::StepExecuted& executed)
+    {
+        add_usage(executed.result);
+        if (!step_->wait) return;
+        step_->state = StepState::running;
+        step_->wait.reset();
+        step_->answer = executed.result.answer;
+    }
 
     void add_usage(const StepResult& result)
     {

@@ -2,6 +2,7 @@
 
 #include "files/safe_files.hpp"
 #include "protocol/layout.hpp"
+#include "records/decisions.hpp"
 #include "records/log_file.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/journal.hpp"
@@ -128,6 +129,7 @@ records::Removal remove_run(const fs::path& project_root, const records::StoredR
     if (auto problem = blocker(project_root, run_id); !problem.empty())
         return {std::move(problem), false};
     remove_all_markers(project_root, run_id);
+    records::remove_decisions(project_root, run_id);
     ec = files::remove_file(folder.get(), journal.name);
     return ec ? Removal::error(ec) : Removal();
 }

@@ -51,9 +51,16 @@ std::vector<Arrow> arrows_of(const Plan& plan)
 
 std::string what_is_run(const WorkflowStep& step)
 {
-    if (!step.argv.empty()) return text::quote_words(step.argv);
-    if (!step.command.empty()) return step.command;
-    return step.agent + "/" + step.action;
+    std::string what;
+    if (!step.argv.empty())
+        what = text::quote_words(step.argv);
+    else if (!step.command.empty())
+        what = step.command;
+    else if (!step.action.empty())
+        what = step.agent + "/" + step.action;
+    if (!step.manual) return what;
+    const auto by = step.manual->by.empty() ? "a person" : step.manual->by;
+    return what.empty() ? by : fmt::format("{}: {}", by, what);
 }
 
 class Text {
@@ -99,8 +106,8 @@ private:
         const auto back = plan.back_to ? fmt::format("back to {}, {} rounds at most",
                                                      id(*plan.back_to), plan.max_rounds)
                                        : target(step.gate->on_fail, plan.fail_to);
-        line("      gate {}: pass → {}, fail → {}", step.gate->condition,
-             target(step.gate->on_pass, plan.pass_to), back);
+        line("      gate{}{}: pass → {}, fail → {}", step.gate->condition.empty() ? "" : " ",
+             step.gate->condition, target(step.gate->on_pass, plan.pass_to), back);
     }
 
     std::string target(const GateTarget& target, std::optional<std::size_t> to) const

@@ -162,9 +162,10 @@ private:
     {
         const auto& s = step(i);
         const int ways = int(!s.command.empty()) + int(!s.argv.empty()) + int(!s.action.empty());
-        if (ways == 0)
+        if (ways == 0 && !s.manual)
             complain({i, s.agent.empty() ? "id" : "agent", 0, "The step has nothing to run",
                       "Give it an 'agent' and an 'action', a 'command', or an 'argv'."});
+        if (s.manual) check_manual(i);
         if (ways > 1)
             complain({i, s.argv.empty() ? "command" : "argv", 0,
                       "Only one of 'action', 'command' and 'argv' can be given"});
@@ -181,6 +182,22 @@ private:
         for (const auto& [name, value] : s.params)
             if (value.is_string())
                 check_placeholders(i, "params", 0, std::string_view(value.get_string()));
+    }
+
+    void check_manual(std::size_t i)
+    {
+        const auto& s = step(i);
+        if (s.timeout)
+            complain({i, "timeout", 0, "'timeout' limits attempts, of which a manual step has none",
+                      "Limit how long it waits: 'manual: {until: 2d}'."});
+        if (s.retry) complain({i, "metadata.retry", 0, "A manual step is not retried", {}, true});
+        if (s.manual->approved_at_deadline && !s.manual->until)
+            complain({i,
+                      "manual.on_deadline",
+                      0,
+                      "'on_deadline' has no effect without 'until'",
+                      {},
+                      true});
     }
 
     void check_placeholders(std::size_t i, const std::string& field, std::size_t item,
@@ -641,7 +658,8 @@ std::vector<std::string> sentences_for(const Workflow& workflow,
 
 bool is_closing(const WorkflowStep& step)
 {
-    return step.agent == "orchestrator" && (step.action == "finalize" || step.action == "complete");
+    return !step.manual && step.agent == "orchestrator" &&
+           (step.action == "finalize" || step.action == "complete");
 }
 
 std::optional<std::size_t> index_of(const Workflow& workflow, std::string_view id)

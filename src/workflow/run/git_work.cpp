@@ -193,7 +193,8 @@ std::function<asio::awaitable<std::string>(std::filesystem::path)> GitWork::befo
 bool GitWork::needs_commit(const StepOutcome& outcome) const
 {
     const auto& step = state_.step(outcome.step);
-    if (outcome.settled || !step.command.in_git || log_.error()) return false;
+    if (outcome.settled || !step.command.in_git || step.command.only_looks || log_.error())
+        return false;
     if (state_.scheduler().node(outcome.step).superseded) return false;
     return outcome.state == StepState::completed ||
            (outcome.state != StepState::cancelled &&

@@ -3,7 +3,9 @@
 #include "async/cancellation.hpp"
 #include "protocol/error_codes.hpp"
 #include "protocol/layout.hpp"
+#include "records/decisions.hpp"
 #include "text/text.hpp"
+#include "workflow/run/manual_steps.hpp"
 #include "workflow/run/step_checks.hpp"
 
 #include <boost/asio/this_coro.hpp>
@@ -232,8 +234,13 @@ void Run::judge(std::size_t i)
     auto& step = state_->step(i);
     const auto& result = step.result;
     std::string problem;
-    const auto passed = gate_passes(inputs_, *state_, i, problem);
-    const auto verdict = state_->judge(i, passed, "Its gate cannot be evaluated: " + problem);
+    std::string why;
+    std::optional<bool> passed = false;
+    if (is_rejected(result))
+        why = sentence_of(*result.answer);
+    else if (passed = gate_passes(inputs_, *state_, i, problem); !passed)
+        why = "Its gate cannot be evaluated: " + problem;
+    const auto verdict = state_->judge(i, passed, std::move(why));
     const bool has_failed = verdict.kind == Verdict::Kind::fail;
     const auto reason = has_failed ? result.reason : std::string();
     log_.record(protocol::GateJudged{result.id, result.round, passed, result.state, reason});
@@ -343,6 +350,7 @@ WorkflowResult Run::finish()
         if (step.state == StepState::pending && !refusal_.empty()) step.code = error_codes::budget;
     result.critical_path = critical_path(inputs_.plan, *state_);
     log_.record(protocol::RunEnded{result.status, result.error});
+    if (!log_.error()) records::remove_decisions(context_->options.project_root, log_.run_id());
     if (log_.error()) {  // perhaps only now
         result.status = WorkflowStatus::failed;
         result.error = log_.error_sentence();

@@ -211,7 +211,8 @@ struct RunState::Replay {
         step().tree.clear();
         step().base.clear();
         step().laid.clear();
-        if (!step().command.in_git) state.drop_other_baselines(step());
+        if (!step().command.in_git && !step().command.only_looks)
+            state.drop_other_baselines(step());
         // Without more, it was not prepared, or the end of the journal was lost.
         const std::filesystem::path tree = started.worktree;
         if (started.tree)
@@ -231,8 +232,12 @@ struct RunState::Replay {
         step().laid.clear();
         for (const auto& one : tree.laid) step().laid.push_back({one.commit, one.path});
         step().tree = tree.name;
-        step().result.branch = "workflow/" + step().tree;
         auto& worktree = step().command.request.worktree;
+        if (step().command.only_looks) {
+            worktree = state.trees_folder / step().tree;
+            return;
+        }
+        step().result.branch = "workflow/" + step().tree;
         if (worktree != state.trees_folder / step().tree) step().baseline.reset();
         worktree = state.trees_folder / step().tree;
         state.drop_other_baselines(step());
@@ -245,10 +250,10 @@ struct RunState::Replay {
 
     void operator()(const protocol::StepRetried&) const { ++state.retries; }
 
-    void operator()(const protocol::StepWaiting&) const
+    void operator()(const protocol::StepWaiting& waiting) const
     {
         step().result.state = StepState::waiting_manual;
-        step().phase = WaitingForPerson{};
+        step().phase = WaitingForPerson{{}, waiting.wait};
     }
 
     void operator()(const protocol::StepExecuted& executed) const
@@ -256,6 +261,7 @@ struct RunState::Replay {
         if (!step().in_flight()) return;
         if (step().waits_for_person()) step().phase = Running{};
         step().result.state = StepState::running;
+        step().result.answer = executed.result.answer;
         step().running()->executed = StepOutcome{
             i, executed.state, executed.reason, {}, executed.result.execution, executed.missing};
     }
@@ -283,6 +289,7 @@ struct RunState::Replay {
         step().kept = end.kept;
         if (state.inputs_.options.worktrees == WorktreeMode::workflow && !step().commit.empty())
             state.last_commit = step().commit;
+        step().result.answer = ended.answer;
         step().result.ended_at = ended.ended_at;
         step().result.duration = ended.duration;
         // A failure that counts as skipped was a failure when it ended.

@@ -52,7 +52,8 @@ struct Running {
     std::optional<StepOutcome> executed = {};  ///< Recorded: its command has ended.
 };
 struct WaitingForPerson {
-    std::optional<time_point> deadline = {};
+    std::optional<time_point> deadline = {};  ///< If people do all steps of the run.
+    std::optional<ManualWait> wait = {};      ///< Otherwise.
 };
 
 /// A step of a run.

@@ -70,7 +70,8 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
         case Readiness::ready:
             break;
     }
-    if ((limits_.max_parallel > 0 && in_flight_ >= limits_.max_parallel) || !queries.has_room(step))
+    const bool is_limited = limits_.max_parallel > 0 && !workflow_.steps[step].manual;
+    if ((is_limited && in_flight_ - waiting_ >= limits_.max_parallel) || !queries.has_room(step))
         return std::nullopt;
     if (!plan_.steps[step].condition.empty()) {
         std::string problem;
@@ -84,8 +85,14 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
         }
     }
     node.state = StepState::running;
-    ++in_flight_;
+    count_start(step);
     return Decision{Decision::Kind::start, step, node.round, {}, false};
+}
+
+void Scheduler::count_start(std::size_t step)
+{
+    ++in_flight_;
+    if (workflow_.steps[step].manual) ++waiting_;
 }
 
 Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reason) const
@@ -145,6 +152,7 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
 {
     auto& node = nodes_[step];
     --in_flight_;
+    if (workflow_.steps[step].manual) --waiting_;
     node.state = state;
     node.reason = std::move(reason);
     node.provided = std::move(provided);
@@ -197,11 +205,14 @@ Verdict Scheduler::judge(std::size_t step, std::optional<bool> passed, std::stri
     const auto& plan = plan_.steps[step];
     const auto& gate = *workflow_.steps[step].gate;
     const auto kind = *passed ? gate.on_pass.kind : gate.on_fail.kind;
-    if (kind == Kind::fail) return fail_by_gate(step, "Its gate did not pass: " + gate.condition);
+    const auto why = [&](std::string sentence) {
+        return reason.empty() ? sentence + ": " + gate.condition : std::move(reason);
+    };
+    if (kind == Kind::fail) return fail_by_gate(step, why("Its gate did not pass"));
     if (!*passed && plan.back_to) {
         if (nodes_[step].sent_back + 1 < plan.max_rounds) return send_back(step, *plan.back_to);
-        return fail_by_gate(step, fmt::format("Its gate did not pass in {} rounds: {}",
-                                              plan.max_rounds, gate.condition));
+        return fail_by_gate(
+            step, why(fmt::format("Its gate did not pass in {} rounds", plan.max_rounds)));
     }
     finalize(step, *passed ? Exit::pass : Exit::fail, true);
     if (kind != Kind::end) return {};
@@ -272,7 +283,7 @@ std::vector<std::size_t> Scheduler::restart(const std::vector<std::size_t>& step
 void Scheduler::resume_start(std::size_t step, int round)
 {
     auto& node = nodes_[step];
-    if (!is_in_flight(node)) ++in_flight_;
+    if (!is_in_flight(node)) count_start(step);
     node.state = StepState::running;
     node.round = round;
 }

@@ -48,7 +48,7 @@ bool tolerates_failure(const WorkflowStep& step);
 class Scheduler {
 public:
     struct Limits {
-        std::size_t max_parallel = 0;  ///< Zero: none.
+        std::size_t max_parallel = 0;  ///< Of steps that are not manual. Zero: none.
         bool fail_fast = false;
     };
 
@@ -90,7 +90,8 @@ public:
     Judged ended(std::size_t step, StepState state, std::set<std::string> provided,
                  std::string reason = {});
 
-    /// Whether its gate passed; nothing if it cannot be evaluated, for this reason: the step fails.
+    /// Whether its gate passed; nothing if it cannot be evaluated: the step fails. `reason`: what
+    /// the step fails with if that follows; empty: the condition.
     Verdict judge(std::size_t step, std::optional<bool> passed, std::string reason = {});
 
     /// Fails a completed step: its work cannot be merged.
@@ -128,6 +129,7 @@ private:
     bool is_entered(const PlanStep& plan, std::string& reason) const;
     Decision skip(std::size_t step, std::string reason, bool goes_on);
     std::optional<Decision> decide(std::size_t step, const Queries& queries);
+    void count_start(std::size_t step);
     void finalize(std::size_t step, std::optional<Exit> exit, bool goes_on);
     void finalize_failure(std::size_t step);
     void reset(std::size_t step);
@@ -140,6 +142,7 @@ private:
     Limits limits_;
     std::vector<Node> nodes_;
     std::size_t in_flight_ = 0;
+    std::size_t waiting_ = 0;  ///< Of those, manual steps: they use no place of `max_parallel`.
     std::string stop_reason_;
     std::optional<Stop> stop_;
     std::optional<std::size_t> ending_gate_;

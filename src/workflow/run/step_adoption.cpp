@@ -46,7 +46,10 @@ void StepRunner::resume(std::size_t i)
         on_end_(*it->executed);
     } else if (step.command.runs_nothing) {
         on_end_(StepOutcome{i});
-    } else if (step.waits_for_person()) {
+    } else if (const auto* const waiting = std::get_if<WaitingForPerson>(&step.phase);
+               waiting && waiting->wait) {
+        manual_.wait_again(i);
+    } else if (waiting) {
         if (auto outcome = manual_.publish(i, true)) on_end_(*std::move(outcome));
     } else {
         adopt(i);

@@ -78,7 +78,7 @@ CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions
     std::vector<std::string> argv;
     for (const auto& word : step.argv) argv.push_back(fill_placeholders(word, options.params));
     const auto text = !argv.empty()          ? text::quote_words(argv)
-                      : step.command.empty() ? built_command(inputs, executor.commands, i)
+                      : !step.action.empty() ? built_command(inputs, executor.commands, i)
                                              : fill_placeholders(step.command, options.params);
     CommandRequest request(text, path_below(executor.project_root, tree));
     request.argv = std::move(argv);
@@ -128,14 +128,18 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
                          std::size_t i, std::string& problems)
 {
     const auto& step = inputs.workflow.steps[i];
-    StepCommand command{request_of(inputs, executor, i), is_closing(step), false, {}};
+    StepCommand command{request_of(inputs, executor, i), is_closing(step), false, false, {}};
     command.in_git = inputs.options.worktrees != WorktreeMode::in_place && !command.runs_nothing &&
                      step.worktree.empty();
+    const bool is_shared = !command.in_git || inputs.options.worktrees == WorktreeMode::workflow;
+    command.only_looks = step.manual && is_shared && command.request.expected_artifacts.empty();
     std::string problem;
-    if (!command.runs_nothing && inputs.options.automatic && executor.assign)
+    const bool is_assigned = !command.runs_nothing && !step.manual;
+    if (is_assigned && inputs.options.automatic && executor.assign)
         problem = executor.assign(step, command.request);
     if (!problem.empty()) problems += fmt::format("Step '{}': {}\n", step.id, problem);
     problems += missing_param(inputs, i);
+    if (step.manual) return command;
     command.agent = command.request.agent.empty() ? step.agent : command.request.agent;
     return command;
 }

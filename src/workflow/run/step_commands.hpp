@@ -27,7 +27,9 @@ struct StepCommand {
     CommandRequest request;  ///< Of each round, but for its execution id and hooks.
     bool runs_nothing = false;
     bool in_git = false;  ///< Works in a worktree of the run.
-    std::string agent;    ///< The name whose limit counts.
+    /// A person decides, and changes nothing in the worktree, which other steps use meanwhile.
+    bool only_looks = false;
+    std::string agent;  ///< The name whose limit counts; empty: none.
 };
 
 /// The command of each step, in their order. `problems` gets a line for each error; if it has lines

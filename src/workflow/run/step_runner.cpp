@@ -18,6 +18,7 @@ namespace {
 /// In its own worktree of the run, a step waits for nothing.
 std::string turn_of(const StepRun& step, const RunInputs& inputs)
 {
+    if (step.command.only_looks) return {};
     if (step.command.in_git)
         return inputs.options.worktrees == WorktreeMode::workflow
                    ? fmt::format("{}", fmt::ptr(&inputs))
@@ -37,7 +38,7 @@ StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& s
       log_(log),
       git_(git),
       cancelled_(cancelled),
-      manual_(context, state, log),
+      manual_(context, inputs, state, log),
       on_end_(std::move(on_end)),
       slots_(state.size()),
       cancels_(state.size())
@@ -77,12 +78,12 @@ void StepRunner::begin_work(std::size_t i)
         step.result.id, step.result.round, request.execution_id, request.worktree.string(), {}};
     if (step.running()->reuses_tree) start.tree = step.step_tree();
     if (!log_.record(start)) return end_unwanted(i);
-    if (!step.command.in_git) state_.drop_other_baselines(step);
+    if (!step.command.in_git && !step.command.only_looks) state_.drop_other_baselines(step);
     log_.remove_markers_of(step);
     log_.notify(WorkflowEvent::Type::step_started, step);
     if (step.command.runs_nothing) {
         on_end_(StepOutcome{i});
-    } else if (step.command.in_git) {
+    } else if (step.command.in_git && !step.command.only_looks) {
         spawn(i, prepare_tree(i));
     } else {
         hand_over(i);
@@ -125,8 +126,11 @@ asio::awaitable<void> StepRunner::prepare_tree(std::size_t i)
 
 void StepRunner::hand_over(std::size_t i)
 {
+    const bool is_manual = inputs_.workflow.steps[i].manual.has_value();
+    if (is_manual && state_.step(i).command.only_looks) return manual_.wait(i);
     if (auto problem = missing_requirement(inputs_, state_, i); !problem.empty())
         return on_end_(StepOutcome::failure(i, std::move(problem), "requirement_missing"));
+    if (is_manual) return manual_.wait(i);
     const auto& announce = context_.options.on_worktree;
     if (announce) announce(state_.step(i).worktree());
     if (inputs_.options.automatic) return run_command(i);
@@ -245,15 +249,20 @@ asio::awaitable<void> StepRunner::save_work(StepOutcome outcome)
 
 void StepRunner::poll_manual_steps()
 {
-    for (std::size_t i = 0; i < state_.size(); ++i)
-        if (auto outcome = manual_.poll(i)) on_end_(*std::move(outcome));
+    for (std::size_t i = 0; i < state_.size(); ++i) {
+        auto outcome = manual_.poll(i);
+        if (!outcome) continue;
+        // Recorded before the answer is removed: it is never lost.
+        if (state_.step(i).result.answer && record_executed(*outcome)) manual_.remove_answer(i);
+        on_end_(*std::move(outcome));
+    }
 }
 
 void StepRunner::cancel(std::size_t i, asio::cancellation_type how)
 {
     auto& step = state_.step(i);
     if (step.waits_for_person())
-        on_end_(manual_.finish(i, StepState::cancelled, "It was cancelled"));
+        on_end_(manual_.cancel(i));
     else if (step.in_flight())
         cancels_[i].emit(how);
 }

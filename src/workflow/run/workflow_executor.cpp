@@ -1,6 +1,11 @@
 #include "handoff/file_handoff.hpp"
+#include "protocol/step_answer.hpp"
+#include "records/decisions.hpp"
 #include "workflow/run/run.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <functional>
 
 namespace autoexec::inline v1 {
@@ -70,6 +75,27 @@ asio::awaitable<WorkflowResult> WorkflowExecutor::resume(std::string run_id, Wor
         impl_->strand,
         workflow::execute(impl_, std::move(workflow), std::move(options), std::move(resumption)),
         std::mem_fn(&WorkflowResult::error));
+}
+
+void WorkflowExecutor::answer(const std::string& run_id, std::string_view step_id,
+                              StepAnswer answer) const
+{
+    const auto& root = impl_->options.project_root;
+    std::string problem;
+    const auto run = workflow::read_run(root, run_id, problem);
+    if (!run) throw system_error(errc::invalid_options, problem);
+    const auto step = std::ranges::find(run->steps, step_id, &StepEntry::id);
+    const bool waits = run->status == WorkflowStatus::running && step != run->steps.end() &&
+                       step->state == StepState::waiting_manual && step->wait;
+    if (!waits)
+        throw system_error(errc::invalid_options,
+                           fmt::format("No manual step '{}' waits in {}.", step_id, run_id));
+    const protocol::StepAnswerFile file{step->execution_id, std::move(answer)};
+    const auto text = protocol::format_step_answer(file);
+    if (!protocol::parse_step_answer(text))
+        throw system_error(errc::invalid_options, "The answer is too long, or not UTF-8.");
+    if (const auto ec = records::put_decision(root, run_id, file.execution_id, text))
+        throw system_error(ec);
 }
 
 boost::asio::any_io_executor WorkflowExecutor::get_executor() const noexcept
