@@ -79,7 +79,7 @@ void print(const ExecutionEntry& entry)
 void print(const RunEntry& run, const StepEntry& step)
 {
     print_result("{:11} {}  {}  {}; autoexec answer {}\n", "input", text::printable(step.id),
-                 shown_path(step.worktree), text::printable(waiting_sentence(step)),
+                 shown_path(step.worktree), text::printable(waiting_sentence(run, step)),
                  text::printable(text::quote_words(std::vector{run.run_id + "/" + step.id})));
 }
 
@@ -89,7 +89,7 @@ void for_each_manual_step(const ProjectState& project, Visit visit)
 {
     for (const auto& run : project.runs)
         for (const auto& step : run.steps)
-            if (run.alive && step.state == StepState::waiting_manual) visit(run, step);
+            if (waits_for_person(run, step)) visit(run, step);
 }
 
 boost::json::object to_json(const PauseEntry& pause)
@@ -183,7 +183,6 @@ int status(const CommonOptions& options)
     ProjectReaderOptions what;
     what.project_root = root;
     what.status_file_name = config.executor.status_file_name;
-    what.max_runs = 0;
     what.max_ended = 0;
     ProjectReader reader(std::move(what));
     reader.refresh();

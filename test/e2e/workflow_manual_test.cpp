@@ -49,6 +49,12 @@ TEST_CASE("an approval survives that its executor is killed")
         kill_hard(program);
     }
     const auto run = run_id_of(project);
+    CHECK(contains(project.run({"status"}).out,
+                   "  waits for Ada: May it be released? (its run was interrupted); autoexec "
+                   "answer " +
+                       run + "/ask\n"));
+    const auto listed = objects_of(project.run({"status", "--json"}).out).at(0);
+    CHECK(text_at(listed, "run_state") == "interrupted");
     Ended ended;
     SUBCASE("and is given before the run is resumed")
     {

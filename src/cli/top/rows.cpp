@@ -108,18 +108,10 @@ TopRow row_of(const RunEntry& run, const StepEntry& step)
     row.agent = step.agent;
     row.command = step.id;
     row.worktree = step.worktree;
-    row.note = step.wait ? waiting_sentence(step) : "a step for you";
-    if (!run.alive) row.note += " (its run was interrupted)";
+    row.note = step.wait ? waiting_sentence(run, step) : "a step for you";
     row.wait = step.wait;
     row.started_at = step.started_at;
     return row;
-}
-
-// An answer to a manual step also counts while its run has no executor.
-bool waits_for_person(const RunEntry& run, const StepEntry& step)
-{
-    return step.state == StepState::waiting_manual && run.status == WorkflowStatus::running &&
-           (run.alive || step.wait);
 }
 
 std::string step_line(const StepEntry& step)

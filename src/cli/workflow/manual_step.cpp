@@ -272,6 +272,18 @@ std::string waiting_sentence(const StepEntry& step)
     return fmt::format("waits for {}{}{}", addressee(step), words.empty() ? "" : ": ", words);
 }
 
+std::string waiting_sentence(const RunEntry& run, const StepEntry& step)
+{
+    const std::string_view note = run.alive ? "" : " (its run was interrupted)";
+    return fmt::format("{}{}", waiting_sentence(step), note);
+}
+
+bool waits_for_person(const RunEntry& run, const StepEntry& step)
+{
+    return step.state == StepState::waiting_manual && run.status == WorkflowStatus::running &&
+           (run.alive || step.wait);
+}
+
 std::string words_of(const StepAnswer& answer)
 {
     std::string words(to_string(answer.decision));
@@ -284,6 +296,7 @@ json::object to_json(const RunEntry& run, const StepEntry& step)
     json::object o;
     o["state"] = to_string(step.state);
     o["workflow_id"] = run.run_id;
+    o["run_state"] = state_of(run);
     o["step_id"] = step.id;
     o["worktree"] = step.worktree;
     o["started_at"] = text::text_or_null(text::iso_utc(step.started_at));

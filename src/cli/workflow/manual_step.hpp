@@ -37,8 +37,14 @@ int mark_step(const ManualStepOptions& options);
 /// Prints what a person is to do in a step that waits; returns the exit code.
 int show_step(const ManualStepOptions& options);
 
+/// An answer to a manual step counts also while its run has no executor; a step of a manual run
+/// waits only as long as that lives.
+bool waits_for_person(const RunEntry& run, const StepEntry& step);
+
 /// `waits for the release manager until 2026-11-27T12:00:00+00:00: May it be released?`
 std::string waiting_sentence(const StepEntry& step);
+/// The same, with a note if the run was interrupted.
+std::string waiting_sentence(const RunEntry& run, const StepEntry& step);
 
 /// `approved by ada@host: it works`
 std::string words_of(const StepAnswer& answer);
