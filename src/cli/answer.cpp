@@ -198,7 +198,7 @@ int answer_step(const AnswerOptions& options)
     step.run = options.id.substr(0, slash);
     step.words = {options.id.substr(slash + 1)};
     step.no_wait = options.no_wait;
-    if (!options.question.empty()) fail(exit_usage, "a manual step has no --question");
+    step.question = options.question;
     if (gives_none(options)) return show_step(step);
     step.decision = decision_of(options);
     step.reason = options.text.value_or("");

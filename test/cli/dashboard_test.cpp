@@ -400,6 +400,7 @@ TEST_CASE("an approval shows who is asked for what, and is given or rejected wit
     step.id = "approve";
     step.state = StepState::waiting_manual;
     step.worktree = "/srv/tree";
+    step.execution_id = "e1";
     step.wait = ManualWait{"May it be\x1b[2J released?\nReally?", "Ada", {}, true};
     run.steps = {step};
     ProjectState state;
@@ -411,15 +412,15 @@ TEST_CASE("an approval shows who is asked for what, and is given or rejected wit
     CHECK(shows(dashboard, "In /srv/tree"));
     CHECK(subcommand_after(dashboard, "\r").empty());  // later
     CHECK(subcommand_after(dashboard, "aj\r") ==
-          "answer release-1/approve --option=approve --no-wait");
+          "answer release-1/approve --question=e1 --option=approve --no-wait");
     CHECK(subcommand_after(dashboard, "ajj\rtoo late\r") ==
-          "answer release-1/approve --option=reject --text=too late --no-wait");
+          "answer release-1/approve --question=e1 --option=reject --text=too late --no-wait");
     state.runs[0].alive = false;
     dashboard = dashboard_of(state);
     CHECK(contains(selected_line(dashboard), "approve"));
     CHECK(shows(dashboard, "(its run was interrupted)", {140, 24}));
     CHECK(subcommand_after(dashboard, "aj\r") ==
-          "answer release-1/approve --option=approve --no-wait");
+          "answer release-1/approve --question=e1 --option=approve --no-wait");
     state.runs[0].status = WorkflowStatus::cancelled;
     dashboard = dashboard_of(state);
     CHECK_FALSE(shows(dashboard, "waits for Ada"));

@@ -164,6 +164,45 @@ TEST_CASE("an approval that nobody gives in time fails, or counts as given")
     if (code != 0) CHECK(contains(ended.out, "It was not answered until "));
 }
 
+TEST_CASE(
+    "an answer that names a round counts for no other, and a run must be named where several wait")
+{
+    GitProject project;
+    project.committed_steps({"id: code, agent: x, action: y",
+                             "id: ask, manual: true, command: Ready, depends_on: [code], "
+                             "gate: {on_fail: code}"});
+    Program program(project.start(GitProject::words()));
+    project.wait_for_state("ask", "waiting_manual");
+    const auto run = run_id_of(project);
+    const auto first = text_at(step_of(project, "ask"), "execution_id");
+    CHECK(project.run({"workflow", "reject", "ask", "--round", "1"}).code == 0);
+    REQUIRE(eventually([&] {
+        const auto ask = step_of(project, "ask");
+        return text_at(ask, "state") == "waiting_manual" && text_at(ask, "execution_id") != first;
+    }));
+    for (const auto& words :
+         {Words{"workflow", "approve", "ask", "--round", "1"},
+          Words{"answer", run + "/ask", "--question", first, "--option", "approve"}}) {
+        const auto late = project.run(words);
+        CHECK(late.code == 2);
+        CHECK(contains(late.err, "'ask' is waiting in round 2 now"));
+    }
+    Program other(project.start(GitProject::words()));
+    REQUIRE(eventually([&] {
+        return run_id_of(project) != run && project.state_of_step("ask") == "waiting_manual";
+    }));
+    const auto unclear = project.run({"workflow", "approve", "ask"});
+    CHECK(unclear.code == 2);
+    CHECK(contains(unclear.err, "'ask' is waiting in several runs; name one of them: "));
+    CHECK(contains(unclear.err, run));
+    CHECK(project.run({"workflow", "approve", run_id_of(project), "ask"}).code == 0);
+    CHECK(other.wait().code == 0);
+    CHECK(project.run({"workflow", "approve", run, "ask", "--round", "2"}).code == 0);
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, " ask --round 2 (or reject)"));
+}
+
 TEST_CASE("a program cannot approve a step by files in its worktree")
 {
     GitProject project;

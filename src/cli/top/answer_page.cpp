@@ -20,7 +20,7 @@ constexpr std::string_view text_keys = "Enter send  Esc back";
 }  // namespace
 
 AnswerPage::AnswerPage(const TopRow& row)
-    : row_id_(row.id), question_id_(row.question ? row.question->id : "")
+    : row_id_(row.id), question_id_(row.question ? row.question->id : row.wait_id)
 {
     if (row.question) {
         const bool is_permission = row.question->kind == QuestionKind::permission;
@@ -31,6 +31,7 @@ AnswerPage::AnswerPage(const TopRow& row)
     } else {
         title_ = "The step is yours: " + row.id;
         target_ = {"answer", row.id};
+        if (row.wait) target_.push_back("--question=" + row.wait_id);
         add_manual_step(row);
     }
     text_.to_begin();
@@ -71,7 +72,7 @@ void AnswerPage::add_manual_step(const TopRow& row)
 bool AnswerPage::is_of(const TopRow& row) const
 {
     return row.id == row_id_ && row.section == Section::needs_you &&
-           (row.question ? row.question->id : "") == question_id_ &&
+           (row.question ? row.question->id : row.wait_id) == question_id_ &&
            (!row.question || target_[1] == row.attempt_id);
 }
 

@@ -110,6 +110,7 @@ TopRow row_of(const RunEntry& run, const StepEntry& step)
     row.worktree = step.worktree;
     row.note = step.wait ? waiting_sentence(run, step) : "a step for you";
     row.wait = step.wait;
+    if (step.wait) row.wait_id = step.execution_id;
     row.started_at = step.started_at;
     return row;
 }

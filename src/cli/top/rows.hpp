@@ -40,6 +40,7 @@ struct TopRow {
     Time ended_at;
     std::optional<Question> question;
     std::optional<ManualWait> wait;  ///< Of a manual step.
+    std::string wait_id;             ///< Of its round: an execution id.
 
     // Of executions: what the program's exit said, what the agent claimed, what was verified.
     std::string exit;

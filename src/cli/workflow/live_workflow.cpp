@@ -214,12 +214,16 @@ private:
         StepEntry step;
         step.wait = event.wait;
         const bool is_approval = event.wait->is_approval;
-        print_message(
-            "{}: {}\n  Worktree: {}\n  {}: {} (or {})\n", text::printable(event.step_id),
-            text::printable(waiting_sentence(step)), text::printable(shown_path(event.worktree)),
-            is_approval ? "To answer" : "When done",
-            words_to_answer(is_approval ? "approve" : "done", {event.run_id, event.step_id}),
-            is_approval ? "reject" : "fail");
+        std::vector<std::string> ids = {event.run_id, event.step_id};
+        // Another round may have begun when a person answers.
+        if (std::ranges::any_of(workflow_.steps, [](const auto& s) { return s.gate.has_value(); }))
+            ids.insert(ids.end(), {"--round", std::to_string(event.round)});
+        print_message("{}: {}\n  Worktree: {}\n  {}: {} (or {})\n", text::printable(event.step_id),
+                      text::printable(waiting_sentence(step)),
+                      text::printable(shown_path(event.worktree)),
+                      is_approval ? "To answer" : "When done",
+                      words_to_answer(is_approval ? "approve" : "done", std::move(ids)),
+                      is_approval ? "reject" : "fail");
     }
 
     void print_manual_step(const WorkflowEvent& event) const

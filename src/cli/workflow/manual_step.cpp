@@ -1,5 +1,7 @@
 #include "cli/workflow/manual_step.hpp"
 
+#include "autoexec/view.hpp"
+#include "cli/session/project.hpp"
 #include "cli/session/questions.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
@@ -9,6 +11,7 @@
 #include "text/json.hpp"
 #include "workflow/journal/markers.hpp"
 
+#include <fmt/ranges.h>
 #include <boost/algorithm/string/replace.hpp>
 
 #include <algorithm>
@@ -50,23 +53,42 @@ std::string mark_problem(const RunRecord& run, const std::string& id)
     return fmt::format("'{}' is not waiting for a person: {}", id, to_string(step->state));
 }
 
-// Prefers an active run if the step waits in several.
+// An active run takes precedence. Empty: it waits in none.
+std::string find_only_run(const fs::path& root, const std::string& step_id)
+{
+    ProjectReaderOptions what;
+    what.project_root = root;
+    what.max_ended = 0;
+    ProjectReader reader(std::move(what));
+    reader.refresh();
+    std::vector<std::string> active;
+    std::vector<std::string> interrupted;
+    for (const auto& run : reader.state().runs)
+        for (const auto& step : run.steps)
+            if (step.id == step_id && step.state == StepState::waiting_manual &&
+                run.status == WorkflowStatus::running)
+                (run.alive ? active : interrupted).push_back(run.run_id);
+    const auto& found = active.empty() ? interrupted : active;
+    if (found.size() > 1)
+        fail(exit_usage, "'{}' is waiting in several runs; name one of them: {}", step_id,
+             fmt::join(found, ", "));
+    return found.empty() ? std::string() : found.front();
+}
+
 RunRecord find_target(const fs::path& root, const ManualStepOptions& options)
 {
     if (options.words.size() == 2 && !options.run.empty())
         fail(exit_usage, "the run is given twice");
-    const auto& wanted = options.words.size() == 2 ? options.words.front() : options.run;
-    const auto waits = [&](const RunRecord& r) {
-        return find_waiting(r, options.step()) != nullptr;
-    };
-    std::optional<RunRecord> run;
-    if (wanted.empty()) {
-        run = newest_run(root, [&](const RunRecord& r) { return r.alive && waits(r); });
-        if (!run) run = newest_run(root, waits);
-    }
-    if (!run) run = find_run(root, wanted);
-    if (!waits(*run)) fail(exit_usage, "{}", mark_problem(*run, options.step()));
-    return *std::move(run);
+    auto wanted = options.words.size() == 2 ? options.words.front() : options.run;
+    if (wanted.empty()) wanted = find_only_run(root, options.step());
+    auto run = find_run(root, wanted);
+    const auto* const step = find_waiting(run, options.step());
+    if (step == nullptr) fail(exit_usage, "{}", mark_problem(run, options.step()));
+    const bool is_other =
+        (options.round && *options.round != step->round) ||
+        (!options.question.empty() && !is_called(step->execution_id, options.question));
+    if (is_other) fail(exit_usage, "'{}' is waiting in round {} now", step->id, step->round);
+    return run;
 }
 
 workflow::Marker make_marker(const RunRecord& run, const StepRecord& step, bool done,
@@ -210,7 +232,8 @@ void print_wait(const StepRecord& step, const std::string& id)
     auto words = text::printable(step.wait->text, true);
     boost::algorithm::replace_all(words, "\n", "\n  | ");
     print_result("  | {}\n  in {}\n", words, shown_path(step.worktree));
-    const auto name = text::printable(text::quote_words(std::vector{id}));
+    const auto name = text::printable(text::quote_words(std::vector{id})) + " --question " +
+                      short_id(step.execution_id);
     if (step.wait->is_approval)
         print_message("Answer with: autoexec answer {0} --option approve, or --deny REASON\n",
                       name);
@@ -232,6 +255,7 @@ void add_manual_step(CLI::App& app, ManualStepOptions& options)
         ->required();
     add_run_id(app, "--run", options.run,
                "The step's run (default: the run in which it is waiting)");
+    app.add_option("--round", options.round, "Answer only this round of the step")->type_name("N");
     app.add_option("--reason", options.reason, "Record why")->type_name("TEXT");
     app.add_flag("--no-wait", options.no_wait, "Do not wait until the run has read the answer");
 }
@@ -298,6 +322,7 @@ json::object to_json(const RunEntry& run, const StepEntry& step)
     o["workflow_id"] = run.run_id;
     o["run_state"] = state_of(run);
     o["step_id"] = step.id;
+    o["execution_id"] = step.execution_id;
     o["worktree"] = step.worktree;
     o["started_at"] = text::text_or_null(text::iso_utc(step.started_at));
     o["waiting_for"] = nullptr;

@@ -14,6 +14,8 @@ struct ManualStepOptions : CommonOptions {
     std::vector<std::string> words;  ///< `[RUN] STEP`
     std::string run;                 ///< Empty: the one in which that step waits.
     std::string reason;
+    std::optional<int> round;  ///< The only one that is answered.
+    std::string question;      ///< The same by its execution id.
     /// Absent: the step is rejected if that is a decision, else it has failed.
     std::optional<StepDecision> decision;
     bool no_wait = false;
