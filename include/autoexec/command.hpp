@@ -34,6 +34,17 @@ struct RetryPolicy {
 
 struct CommandHooks;
 
+/// What the program of a command starts with, besides what its agent gives it.
+struct CommandEnvironment {
+    /// Variables, by name. They are in the command file, so secrets belong in
+    /// `CommandRequest::env_refs`. Those of the agent's own `environment` take precedence.
+    std::map<std::string, std::string> variables;
+    /// Relative to the worktree, without `..`. Empty: that of the agent.
+    std::string working_directory;
+
+    bool operator==(const CommandEnvironment&) const = default;
+};
+
 /// A session of an agent's program that a command continues. Agents that start a new session for
 /// each attempt ignore it.
 struct ResumedSession {
@@ -112,6 +123,7 @@ struct CommandRequest : ExecutionIds {
     std::vector<std::string> argv;
     /// Names of variables that the agent takes from its own environment: the place for secrets.
     std::vector<std::string> env_refs;
+    BoxedOptional<CommandEnvironment> environment;  ///< Absent: nothing more.
     BoxedOptional<ResumedSession> resumed_session;  ///< Of its first attempt.
 
     /// The command is safe to run twice: allows retries after a time-out, a lost agent, or a

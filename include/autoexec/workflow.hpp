@@ -115,6 +115,13 @@ struct WorkflowStep {
     bool retry_from_clean = false;
     std::optional<CommitScope> commit;  ///< Absent: that of the workflow.
     std::vector<std::string> env_refs;
+    /// Variables of its command; they may contain values (`{params.NAME}` …).
+    std::map<std::string, std::string> env;
+    /// Where its program starts, relative to the worktree. Empty: as its agent says.
+    std::string working_directory;
+    /// A program, with its first arguments, that gets `-c` and `command`, a script. Empty: its
+    /// agent runs the command.
+    std::vector<std::string> shell;
     /// Absent: true if another step requires one of `creates`.
     std::optional<bool> require_artifacts;
     std::filesystem::path worktree;  ///< Empty: that of the run.
@@ -123,6 +130,8 @@ struct WorkflowStep {
     std::string results;
     /// `scoring.thresholds`, without `_min`: for `scoring.passed`.
     std::map<std::string, double, std::less<>> thresholds;
+    /// Those whose number is a parameter: by metric the parameter's name.
+    std::map<std::string, std::string, std::less<>> threshold_params;
 
     // For people and agents; no rule uses them.
     int context_tier = 2;
@@ -142,6 +151,8 @@ struct Workflow {
     boost::json::object settings;
     boost::json::object metadata;
     boost::json::object params;  ///< Their defaults; null: required.
+    /// Variables of all commands, by name; a step's own take precedence.
+    std::map<std::string, std::string> env;
     std::vector<WorkflowStep> steps;
 
     WorktreeMode worktrees = WorktreeMode::step;

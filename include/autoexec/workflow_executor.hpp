@@ -74,6 +74,9 @@ struct WorkflowRunOptions {
     /// A branch into which the work of a completed run is merged; empty: none.
     std::string merge_into;
     boost::json::object params;
+    /// Variables of all commands, by name. They take precedence over those of the workflow and its
+    /// steps.
+    std::map<std::string, std::string> env;
     /// That of `LoadedWorkflow`, if at most timeouts, retries and texts for people of the workflow
     /// have changed since it was read. Null: it is made.
     std::shared_ptr<const workflow::Plan> plan;

@@ -380,8 +380,14 @@ CommandJob::CommandJob(const AgentOptions& options, std::string agent_id,
 {}
 
 asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
-                                      const AgentDefinition& definition)
+                                      const AgentDefinition& agent)
 {
+    std::unique_ptr<AgentDefinition> elsewhere;  // few commands have a folder of their own
+    if (const auto& folder = self->found_.command.working_directory; !folder.empty()) {
+        elsewhere = std::make_unique<AgentDefinition>(agent);
+        elsewhere->working_directory = folder;
+    }
+    const auto& definition = elsewhere ? *elsewhere : agent;
     self->agent_ = definition.name;
     ProgramResult result;
     std::vector<Program> programs;

@@ -47,9 +47,9 @@ public:
                std::unique_ptr<handoff::AgentMailbox> mailbox, handoff::AgentMailbox::Found found,
                std::unique_ptr<Timer> alarm);
 
-    /// Runs `definition`'s commands, reports, and releases the claim.
+    /// Runs `agent`'s commands, reports, and releases the claim.
     static asio::awaitable<void> run(std::shared_ptr<CommandJob> self,
-                                     const AgentDefinition& definition);
+                                     const AgentDefinition& agent);
 
     /// Reports a command that cannot be run.
     void refuse(std::string code, std::string message);

@@ -78,10 +78,13 @@ std::string make_environment(const AgentDefinition& definition,
         if (value == nullptr) return name;
         set(environment, name, value);
     }
-    for (const auto& [name, value] : definition.environment) set(environment, name, value);
     // An agent may run inside a command of another agent.
-    for (const auto* name : {"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID", "AUTOEXEC_ATTEMPT"})
+    for (const auto* name :
+         {"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID", "AUTOEXEC_ATTEMPT", "AUTOEXEC_RUN_ID",
+          "AUTOEXEC_WORKFLOW_ID", "AUTOEXEC_STEP_ID", "AUTOEXEC_ROUND"})
         unset(environment, name);
+    for (const auto& [name, value] : command.env) set(environment, name, value);
+    for (const auto& [name, value] : definition.environment) set(environment, name, value);
     if (!command.attempt_id.empty()) {
         set(environment, "AUTOEXEC_EXECUTION_ID", command.execution_id);
         set(environment, "AUTOEXEC_ATTEMPT_ID", command.attempt_id);

@@ -12,7 +12,7 @@ namespace autoexec::agent {
 
 /// Builds the environment of a command's program: this process's environment, or an allow-list of
 /// it (`clean_environment`); the trace of the attempt (`TRACEPARENT`); the variables that the
-/// command refers to; the agent's own; and the identification of the command
+/// command refers to or has; the agent's own; and the identification of the command
 /// (`AUTOEXEC_EXECUTION_ID`, `AUTOEXEC_ATTEMPT_ID`, `AUTOEXEC_ATTEMPT`, `AUTOEXEC_WORKTREE`).
 /// Returns the name of a referenced variable that is not set.
 std::string make_environment(const AgentDefinition& definition,

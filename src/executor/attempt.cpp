@@ -87,6 +87,10 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     file.agent = x.agent();
     file.argv = r.argv;
     file.env_refs = r.env_refs;
+    if (r.environment) {
+        file.env = r.environment->variables;
+        file.working_directory = r.environment->working_directory;
+    }
     file.deadline_seconds =
         std::chrono::duration<double>(r.timeout.value_or(x.options->timeout)).count();
     const auto left = protocol::left_of(x.limits(), x.spending());

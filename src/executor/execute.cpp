@@ -45,6 +45,25 @@ std::string flaw_of(const RetryPolicy& retry)
     return {};
 }
 
+// Completes "The command …".
+std::string flaw_of(const CommandEnvironment& environment)
+{
+    for (const auto& [name, value] : environment.variables) {
+        if (!protocol::is_variable_name(name)) return "has a variable with an invalid name";
+        if (auto flaw = protocol::command_flaw(value); !flaw.empty()) return flaw;
+    }
+    const auto& folder = environment.working_directory;
+    const bool fits = folder.empty() || protocol::artifact_path(folder);
+    return fits ? "" : "has a working directory outside its worktree";
+}
+
+bool has_secret(const BoxedOptional<CommandEnvironment>& environment, const Redactor& redactor)
+{
+    return environment && std::ranges::any_of(environment->variables, [&](const auto& variable) {
+               return redactor.redact(variable.second) != variable.second;
+           });
+}
+
 void set_cancelled(ExecutionResult& result, std::string message)
 {
     result.status = ExecutionStatus::cancelled;
@@ -185,7 +204,7 @@ error_code ExecutorCore::check(Execution& x)
     const auto worktree = absolute(std::exchange(r.worktree, {}));
     x.worktree = worktree.string();
     auto redacted = options.redactor->redact(r.command);
-    if (redacted != r.command)
+    if (redacted != r.command || has_secret(r.environment, *options.redactor))
         x.redacted = std::make_unique<const std::string>(std::move(redacted));
     if (r.resumed_session) {
         x.result->session = r.resumed_session->id;
@@ -202,6 +221,7 @@ error_code ExecutorCore::check(Execution& x)
     auto flaw = protocol::command_flaw(r.command);
     for (const auto& word : r.argv)
         if (flaw.empty()) flaw = protocol::command_flaw(word);
+    if (flaw.empty() && r.environment) flaw = flaw_of(*r.environment);
     if (!flaw.empty())
         return fail(x, errc::invalid_command,
                     "The command " + flaw + ", so it cannot be passed to an agent.");

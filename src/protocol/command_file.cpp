@@ -1,5 +1,6 @@
 #include "protocol/command_file.hpp"
 
+#include "protocol/expected_artifacts.hpp"
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
@@ -50,6 +51,10 @@ std::string objection(const CommandFile& file)
     for (const auto& word : file.argv)
         if (const auto flaw = command_flaw(word); !flaw.empty()) return "`argv` " + flaw + ".";
     if (!file.argv.empty() && file.argv.front().empty()) return "`argv` has no program.";
+    for (const auto& [name, value] : file.env)
+        if (const auto flaw = command_flaw(value); !flaw.empty()) return "`env` " + flaw + ".";
+    if (!file.working_directory.empty() && !artifact_path(file.working_directory))
+        return "`working_directory` is not a folder within the worktree.";
     if (!file.session.empty() && !is_session_id(file.session))
         return "`resume.session` is not the id of a session.";
     if (const auto flaw = command_flaw(file.failure); !flaw.empty())
@@ -58,6 +63,20 @@ std::string objection(const CommandFile& file)
         return "`deadline_seconds` must be positive.";
     if (file.max_cost && *file.max_cost <= 0) return "`budget.max_cost_usd` must be positive.";
     return {};
+}
+
+/// A value that is not text makes the file invalid, as everywhere in it.
+std::map<std::string, std::string> variables_in(const text::Fields& env, const json::object& file,
+                                                std::vector<std::string>& complaints)
+{
+    std::map<std::string, std::string> variables;
+    const auto* const object = file.if_contains("env");
+    if (object == nullptr || !object->is_object()) return variables;  // `env` has complained
+    for (const auto& [name, value] : object->get_object()) {
+        if (!is_variable_name(name)) complaints.emplace_back("`env` has an invalid name.");
+        if (auto text = env.string(name)) variables.emplace(name, *std::move(text));
+    }
+    return variables;
 }
 
 CommandFile read_command(const json::object& object, std::vector<std::string>& complaints)
@@ -78,6 +97,8 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
     file.agent = top.string("agent").value_or("");
     file.argv = top.strings("argv");
     file.env_refs = top.strings("env_refs");
+    file.env = variables_in(top.object("env"), object, complaints);
+    file.working_directory = top.string("working_directory").value_or("");
     file.deadline_seconds = top.number("deadline_seconds");
     const auto budget = top.object("budget");
     file.max_cost = budget.number("max_cost_usd");
@@ -123,6 +144,13 @@ bool is_session_id(std::string_view text)
            std::all_of(text.begin(), text.end(), fits);
 }
 
+bool is_variable_name(std::string_view name)
+{
+    const auto fits = [](char c) { return text::is_letter_or_digit(c) || c == '_'; };
+    return !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
+           std::all_of(name.begin(), name.end(), fits);
+}
+
 bool is_blank_command(std::string_view command)
 {
     return command.find_first_not_of(" \t\r\n\v\f") == command.npos;
@@ -146,6 +174,12 @@ std::string format_command(const CommandFile& file)
     put("agent", file.agent);
     if (!file.argv.empty()) out.texts("argv", file.argv);
     if (!file.env_refs.empty()) out.texts("env_refs", file.env_refs);
+    if (!file.env.empty()) {
+        out.open("env");
+        for (const auto& [name, value] : file.env) out.text(name, value);
+        out.close();
+    }
+    put("working_directory", file.working_directory);
     if (file.deadline_seconds) out.number("deadline_seconds", *file.deadline_seconds);
     if (file.max_cost || file.max_tokens) {
         out.open("budget");

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct CommandFile : Correlation {
     std::string agent;
     std::vector<std::string> argv;
     std::vector<std::string> env_refs;
+    std::map<std::string, std::string> env;
+    std::string working_directory;
     std::optional<double> deadline_seconds;
 
     // What the attempt may use; absent: no limit.
@@ -41,6 +44,9 @@ struct CommandFile : Correlation {
 /// True for letters, digits, `-`, `_`, `.` and `:`, at most 200, that no program takes for an
 /// option.
 bool is_session_id(std::string_view text);
+
+/// True for letters, digits and `_`, no digit first.
+bool is_variable_name(std::string_view name);
 
 /// True for only white space, which an executor rejects like an empty command.
 bool is_blank_command(std::string_view command);

@@ -85,22 +85,32 @@ struct Encoder {
         json::array steps;
         for (const auto& step : run.steps)
             steps.push_back({{"id", step.id}, {"agent", step.agent}, {"action", step.action}});
-        return {{"run_id", run.run_id},
-                {"workflow_id", run.workflow_id},
-                {"name", run.name},
-                {"path", run.path},
-                {"hash", run.hash},
-                {"pid", run.pid},
-                {"automatic", run.automatic},
-                {"fail_fast", run.fail_fast},
-                {"max_parallel", run.max_parallel},
-                {"worktrees", run.worktrees ? json::value(to_string(*run.worktrees)) : nullptr},
-                {"worktree", run.worktree},
-                {"base", text::text_or_null(run.base)},
-                {"branch", text::text_or_null(run.branch)},
-                {"merge_into", text::text_or_null(run.merge_into)},
-                {"params", run.params},
-                {"steps", std::move(steps)}};
+        json::object out{
+            {"run_id", run.run_id},
+            {"workflow_id", run.workflow_id},
+            {"name", run.name},
+            {"path", run.path},
+            {"hash", run.hash},
+            {"pid", run.pid},
+            {"automatic", run.automatic},
+            {"fail_fast", run.fail_fast},
+            {"max_parallel", run.max_parallel},
+            {"worktrees", run.worktrees ? json::value(to_string(*run.worktrees)) : nullptr},
+            {"worktree", run.worktree},
+            {"base", text::text_or_null(run.base)},
+            {"branch", text::text_or_null(run.branch)},
+            {"merge_into", text::text_or_null(run.merge_into)},
+            {"params", run.params}};
+        if (!run.env.empty()) out["env"] = variables(run.env);
+        out["steps"] = std::move(steps);
+        return out;
+    }
+
+    static json::object variables(const std::map<std::string, std::string>& env)
+    {
+        json::object out;
+        for (const auto& [name, value] : env) out[name] = value;
+        return out;
     }
 
     json::object operator()(const Restarted& it) const
@@ -158,6 +168,7 @@ struct Encoder {
     {
         auto out = step_fields(it.result, it.state, it.reason);
         out["missing"] = text::array_of(it.missing);
+        if (!it.output.empty()) out["output"] = text_within_limit(it.output);
         return out;
     }
 
@@ -173,6 +184,7 @@ struct Encoder {
         out["provided"] = text::array_of(it.provided);
         out["commit"] = text::text_or_null(result.commit);
         out["kept"] = text::text_or_null(it.kept);
+        if (!it.output.empty()) out["output"] = text_within_limit(it.output);
         return out;
     }
 
@@ -301,6 +313,9 @@ private:
         run.merge_into = text("merge_into");
         if (const auto* const params = line_.if_contains("params"); params && params->is_object())
             run.params = params->get_object();
+        if (const auto* const env = line_.if_contains("env"); env && env->is_object())
+            for (const auto& [name, value] : env->get_object())
+                if (value.is_string()) run.env.emplace(name, value.get_string());
         const auto* const steps = list("steps");
         for (std::size_t i = 0; steps && i < steps->size(); ++i) {
             const text::Fields step((*steps)[i].if_object(), ignored_);
@@ -366,6 +381,7 @@ private:
             result.code = in.string("error_code").value_or("");
             result.warnings = in.strings("warnings");
         }
+        if (result.execution) result.execution->output = text("output");
         // Written by another version, without the whole result.
         const auto id = in_.string("execution_id");
         if (!result.execution && id) {
@@ -379,7 +395,7 @@ private:
     [[nodiscard]] StepExecuted step_executed() const
     {
         return {result(in_.object("result").string("reason").value_or("")), state(in_),
-                text("reason"), in_.strings("missing")};
+                text("reason"), in_.strings("missing"), text("output")};
     }
 
     [[nodiscard]] StepEnded step_ended() const
@@ -387,7 +403,7 @@ private:
         auto reason = in_.string("reason");
         if (!reason) reason = in_.object("result").string("error");
         StepEnded it{result(reason.value_or("")), is("discarded"), is("late"),
-                     in_.strings("provided"), text("kept")};
+                     in_.strings("provided"),     text("kept"),    text("output")};
         it.result.state = state(in_);
         it.result.tolerated = is("tolerated");
         it.result.code = text("code");
@@ -424,6 +440,11 @@ const std::string* step_of(const Transition& transition)
                 return nullptr;
         },
         transition);
+}
+
+std::string journal_output(std::string_view output)
+{
+    return std::string(text::head(output, max_journal_text));
 }
 
 std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::time_point time,

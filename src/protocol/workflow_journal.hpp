@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,7 +38,8 @@ struct RunStarted {
     std::string base;  ///< A commit; empty: none.
     std::string branch;
     std::string merge_into;
-    boost::json::object params;  ///< Redacted.
+    boost::json::object params;              ///< Redacted.
+    std::map<std::string, std::string> env;  ///< Redacted.
     std::vector<Step> steps;
 };
 
@@ -102,6 +104,7 @@ struct StepExecuted {
     StepState state = StepState::completed;
     std::string reason;
     std::vector<std::string> missing;
+    std::string output = {};  ///< As `journal_output`, if something uses it.
 };
 
 struct StepEnded {
@@ -109,7 +112,8 @@ struct StepEnded {
     bool discarded = false;  ///< A gate has gone back to a step before it.
     bool late = false;       ///< It had completed, and its work cannot be merged.
     std::vector<std::string> provided;
-    std::string kept;  ///< The commit of its ignored artifacts.
+    std::string kept;         ///< The commit of its ignored artifacts.
+    std::string output = {};  ///< As `journal_output`, if something uses it.
 };
 
 struct StepSkipped {
@@ -154,6 +158,9 @@ std::optional<WorkflowEvent::Type> type_of(const Transition& transition);
 
 /// The id of the step that it is about; null: it is about the run.
 const std::string* step_of(const Transition& transition);
+
+/// The part of a command's output that other steps can use: the journal holds no more.
+std::string journal_output(std::string_view output);
 
 /// When a transition was recorded; absent: not known.
 using EntryTime = std::optional<std::chrono::system_clock::time_point>;

@@ -88,6 +88,7 @@ void write_command_file(const MockCommand& command)
     file.command = command.command;
     file.argv = command.argv;
     file.env_refs = command.env_refs;
+    file.env = command.env;
     file.expected_artifacts = command.expected_artifacts;
     file.agent = command.agent;
     file.ids() = command.ids();
@@ -107,6 +108,7 @@ std::optional<MockCommand> read_command_file(const fs::path& worktree)
     command.command = std::move(file->command);
     command.argv = std::move(file->argv);
     command.env_refs = std::move(file->env_refs);
+    command.env = std::move(file->env);
     command.expected_artifacts = std::move(file->expected_artifacts);
     command.agent = std::move(file->agent);
     command.ids() = file->ids();

@@ -515,6 +515,33 @@ TEST_CASE_FIXTURE(AgentFixture, "the agents file adds to the environment")
     CHECK(value_in(program().spec, "GREETING") == "hello = world");
 }
 
+TEST_CASE_FIXTURE(AgentFixture, "the program gets the variables and the folder of its command")
+{
+    const Variable outer("AUTOEXEC_ROUND", "9");
+    options.agents = agents_with("environment: {MINE: agent}");
+    std::filesystem::create_directories(tree / "sub");
+    auto command = EngineSide::command();
+    command.env = {{"MINE", "command"}, {"TASK", "a; rm -rf ~\nb"}, {"TERM", "xterm"}};
+    command.working_directory = "sub";
+    hand_over(command);
+    const auto& spec = program().spec;
+    CHECK(value_in(spec, "MINE") == "agent");
+    CHECK(value_in(spec, "TASK") == "a; rm -rf ~\nb");
+    CHECK(value_in(spec, "TERM") == "xterm");
+    CHECK_FALSE(value_in(spec, "AUTOEXEC_ROUND"));
+    CHECK(spec.directory == tree / "sub");
+}
+
+TEST_CASE_FIXTURE(AgentFixture, "the folder of a command does not lead out of its worktree")
+{
+    std::filesystem::create_symlink("/", tree / "out");
+    auto command = EngineSide::command();
+    command.working_directory = "out";
+    hand_over(command);
+    CHECK(spawner->programs.empty());
+    CHECK(error().code == "invalid_working_directory");
+}
+
 TEST_CASE_FIXTURE(AgentFixture, "a reference to a variable that is not set fails by its name")
 {
     auto command = EngineSide::command();

@@ -127,6 +127,9 @@ COMMAND_BY_ORIGINAL = {"command": is_word, "correlation": CORRELATION, "worktree
 COMMAND_FILE = {**COMMAND_BY_ORIGINAL, "protocol": matches(r"1\.[1-9]\d*"), "execution_id": is_uuid,
                 "attempt": at_least(1), "attempt_id": is_uuid}
 COMMAND_OPTIONAL = {"agent": is_word, "env_refs": list_of(matches(r"[A-Za-z_]\w*")),
+                    "env": lambda v: type(v) is dict and all(
+                        re.fullmatch(r"[A-Za-z_]\w*", k) and type(t) is str for k, t in v.items()),
+                    "working_directory": is_word,
                     "resume": {"session": is_word, "failure": is_text},
                     "budget": some_of("budget", {
                         "max_cost_usd": lambda v: type(v) in (int, float) and 0 < v < math.inf,
@@ -445,7 +448,9 @@ class Agent(threading.Thread):
                 try:
                     self.process = subprocess.Popen(
                         self.command.get("argv") or ["sh", "-c", self.command["command"]],
-                        cwd=self.root, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=printed,
+                        cwd=os.path.join(self.root, self.command.get("working_directory", ".")),
+                        env={**ENVIRONMENT, **self.command.get("env", {})},
+                        stdin=subprocess.DEVNULL, stdout=printed,
                         stderr=subprocess.STDOUT, start_new_session=True)
                 except OSError as error:
                     outcome, reason = "failed", str(error)

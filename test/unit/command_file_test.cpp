@@ -31,6 +31,8 @@ CommandFile full_file()
     file.agent = "builder";
     file.argv = {"make", "all", ""};
     file.env_refs = {"API_TOKEN"};
+    file.env = {{"MODE", "all\n\"ü\""}, {"_1", ""}};
+    file.working_directory = "sub/folder";
     file.deadline_seconds = 1500;
     return file;
 }
@@ -70,6 +72,8 @@ TEST_CASE("a command file is read back as it was written")
     CHECK(again.agent == file.agent);
     CHECK(again.argv == file.argv);
     CHECK(again.env_refs == file.env_refs);
+    CHECK(again.env == file.env);
+    CHECK(again.working_directory == file.working_directory);
     CHECK(again.deadline_seconds == file.deadline_seconds);
     CHECK(format_command(again) == format_command(file));
 }
@@ -81,7 +85,7 @@ TEST_CASE("a command file begins with the keys of version 1.0")
     for (const auto& member : object) keys.emplace_back(member.key());
     CHECK(keys == Strings{"command", "correlation", "worktree_path", "instructions", "note",
                           "protocol", "execution_id", "attempt", "attempt_id", "agent", "argv",
-                          "env_refs", "deadline_seconds"});
+                          "env_refs", "env", "working_directory", "deadline_seconds"});
     CHECK(object.at("protocol") == "1.2");
     CHECK(object.at("correlation") == boost::json::parse(R"({"workflow_id": "w", "step_id": "s",
         "created_at": "2026-01-20T21:00:36+00:00", "expected_artifacts": ["a.md", "b/"]})"));
@@ -161,6 +165,19 @@ TEST_CASE("the session that a retry may continue is written and read")
     CHECK(refusal(R"({"command":"x","resume":{"session":"--yolo"}})") ==
           "`resume.session` is not the id of a session.");
     CHECK(format_command(CommandFile{}).find("resume") == std::string::npos);
+}
+
+TEST_CASE("a command file with variables or a folder that cannot be is refused")
+{
+    CHECK(refusal(R"({"command":"x","env":{"1A":"x"}})") == "`env` has an invalid name.");
+    CHECK(refusal(R"({"command":"x","env":{"":"x"}})") == "`env` has an invalid name.");
+    CHECK(refusal(R"({"command":"x","env":{"A":1}})") == "`env.A` is not a string.");
+    CHECK(refusal(R"({"command":"x","env":["A"]})") == "`env` is not an object.");
+    CHECK(refusal(R"({"command":"x","env":{"A":"\u0000"}})") == "`env` contains a NUL character.");
+    for (const auto* const folder : {"../x", "/x", "a/../../x"})
+        CHECK(refusal(R"({"command":"x","working_directory":")" + std::string(folder) + "\"}") ==
+              "`working_directory` is not a folder within the worktree.");
+    CHECK(format_command(CommandFile{}).find("env") == std::string::npos);
 }
 
 TEST_CASE("the budget of an attempt is written and read")

@@ -48,9 +48,16 @@ struct World {
             if (fails)
                 fail(*tree);
             else
-                tree->complete();
+                complete(*tree);
             notifier->notify(command.worktree_path);
         });
+    }
+
+    void complete(MemoryTree& tree) const
+    {
+        auto status = tree.status(ReportedStatus::completed);
+        if (!output.empty()) status.output = output;
+        tree.report(std::move(status));
     }
 
     void fail(MemoryTree& tree) const
@@ -77,6 +84,7 @@ struct World {
     std::map<std::string, int> failing;  ///< How often a step fails.
     std::string error_code;
     bool retryable = false;
+    std::string output;
     std::string session;  ///< Of a program that fails.
     Lines taken;          ///< The steps whose commands an agent has taken.
     int agent_life = 0;
@@ -776,6 +784,32 @@ TEST_CASE("parameters are kept, but for secrets, which must be given again")
     life.resume(w, what);
     life.live();
     CHECK(life.result.status == WorkflowStatus::completed);
+}
+
+TEST_CASE("variables are kept, and so is the output of a step that another one uses")
+{
+    World world;
+    world.failing["b"] = 1;
+    world.output = "made it\n";
+    auto b = step("b");
+    b.argv = {"show", "{steps.a.output}"};
+    const auto w = workflow_of({step("a"), b});
+    {
+        Life life(world);
+        life.options.env = {{"MODE", "full"}};
+        life.start(w);
+        life.live();
+    }
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    Life life(world);
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"a", "b", "b"});
+    const auto& file = world.handoff->at(world.project.path().string()).published.back();
+    CHECK(file.argv == Lines{"show", "made it"});
+    CHECK(file.env.at("MODE") == "full");
 }
 
 TEST_CASE("a run whose executor lives is left to it, and one that has completed is over")

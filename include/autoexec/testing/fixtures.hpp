@@ -3,6 +3,7 @@
 #include <autoexec/command.hpp>
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,7 @@ struct MockCommand : Correlation {
     std::string command;
     std::vector<std::string> argv;
     std::vector<std::string> env_refs;
+    std::map<std::string, std::string> env;
     std::vector<std::string> expected_artifacts;
     std::string agent;
 };

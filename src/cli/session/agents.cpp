@@ -6,6 +6,7 @@
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
+#include "workflow/plan/placeholders.hpp"
 
 #include <fmt/format.h>
 
@@ -73,7 +74,13 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
         return fmt::format("'{}' runs commands, not actions; give the step a 'command'",
                            agent::shell_name);
     named.is_required |= !step.action.empty();
-    return assign_named(std::move(named), request);
+    auto problem = assign_named(std::move(named), request);
+    const bool is_script = request.agent == built_in_agent && request.argv.empty();
+    if (problem.empty() && is_script && workflow::has_agent_text(step.command))
+        return fmt::format(
+            "its command has text that an agent wrote; '{}' would run it as a script",
+            agent::shell_name);
+    return problem;
 }
 
 std::string Agents::agent_called(const std::string& name, std::string& problem) const

@@ -3,6 +3,7 @@
 #include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
+#include "protocol/command_file.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
@@ -56,10 +57,47 @@ void warn_of_budgets(const Workflow& workflow, const SessionFlags& flags,
     }
 }
 
+/// `NAME=VALUE`: each name once.
+ParamWords split_words(const std::vector<std::string>& words, std::string_view what,
+                       std::vector<std::string>& problems)
+{
+    ParamWords split;
+    for (const auto& word : words) {
+        const auto equals = word.find('=');
+        if (equals == word.npos || equals == 0) {
+            problems.push_back(fmt::format("invalid {} '{}'; use NAME=VALUE", what, word));
+            continue;
+        }
+        auto name = word.substr(0, equals);
+        if (std::ranges::find(split, name, &ParamWords::value_type::first) != split.end())
+            problems.push_back(fmt::format("the {} '{}' is given twice", what, name));
+        split.emplace_back(std::move(name), word.substr(equals + 1));
+    }
+    return split;
+}
+
+std::map<std::string, std::string> variables_of(const WorkflowFlags& options,
+                                                std::vector<std::string>& problems)
+{
+    std::map<std::string, std::string> variables;
+    for (auto& [name, value] : split_words(options.env, "variable", problems)) {
+        if (!protocol::is_variable_name(name))
+            problems.push_back(fmt::format(
+                "'{}' is not the name of a variable: use letters, digits and '_', no digit first",
+                name));
+        else if (name.starts_with("AUTOEXEC_"))
+            problems.push_back(
+                fmt::format("the variable '{}' cannot be set: autoexec sets it itself", name));
+        variables.emplace(std::move(name), std::move(value));
+    }
+    return variables;
+}
+
 bool needs_agents_file(const Workflow& workflow)
 {
     return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
-        return !step.manual && (step.argv.empty() || !step.agent.empty());
+        const bool has_program = !step.argv.empty() || !step.shell.empty();
+        return !step.manual && (!has_program || !step.agent.empty());
     });
 }
 
@@ -69,6 +107,7 @@ void add_workflow_flags(CLI::App& app, WorkflowFlags& flags)
 {
     add_common(app, flags);
     add_list(app, "--param", flags.params, "NAME=VALUE", "Set a parameter of the workflow");
+    add_list(app, "--env", flags.env, "NAME=VALUE", "Set a variable of all commands");
     app.add_option("-p,--prompt", flags.prompt, "The task: short for --param prompt=TEXT")
         ->type_name("TEXT");
     app.add_option("--agent", flags.agent,
@@ -135,20 +174,9 @@ ParamWords parse_params(const WorkflowFlags& options)
 {
     auto words = options.params;
     if (options.prompt) words.push_back("prompt=" + *options.prompt);
-    ParamWords params;
     std::vector<std::string> problems;
-    for (const auto& word : words) {
-        const auto equals = word.find('=');
-        if (equals == word.npos || equals == 0) {
-            problems.push_back(fmt::format("invalid parameter '{}'; use NAME=VALUE", word));
-            continue;
-        }
-        auto name = word.substr(0, equals);
-        if (std::any_of(params.begin(), params.end(),
-                        [&](const auto& param) { return param.first == name; }))
-            problems.push_back(fmt::format("the parameter '{}' is given twice", name));
-        params.emplace_back(std::move(name), word.substr(equals + 1));
-    }
+    auto params = split_words(words, "parameter", problems);
+    (void)variables_of(options, problems);  // before anything is read
     if (!problems.empty()) throw Failure(exit_usage, std::move(problems));
     return params;
 }
@@ -167,6 +195,8 @@ json::object typed_params(const ParamWords& words, const json::object& declared)
 WorkflowRunOptions make_run_options(const WorkflowFlags& options)
 {
     WorkflowRunOptions run;
+    std::vector<std::string> reported;  // by `parse_params`
+    run.env = variables_of(options, reported);
     run.fail_fast = options.fail_fast;
     // Zero would mean the workflow's limit, so no limit is the largest number.
     run.max_parallel = options.session.jobs.value_or(0);

@@ -29,6 +29,7 @@ struct WorkflowFlags : CommonOptions {
     SessionFlags session;
     std::string agent;
     std::vector<std::string> params;  ///< NAME=VALUE
+    std::vector<std::string> env;     ///< NAME=VALUE
     std::optional<std::string> prompt;
     std::optional<int> retry;
     std::optional<std::chrono::milliseconds> timeout;

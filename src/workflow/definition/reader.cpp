@@ -24,9 +24,10 @@ constexpr int max_workflow_retries = 1'000'000;
 constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
-constexpr std::array<std::string_view, 14> workflow_fields{
-    "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
-    "settings", "metadata", "params",      "parameters", "steps", "worktree",       "commit"};
+constexpr std::array<std::string_view, 15> workflow_fields{
+    "id",          "name",     "description", "version", "type",       "schema_version",
+    "auto_detect", "settings", "metadata",    "params",  "parameters", "steps",
+    "worktree",    "commit",   "env"};
 constexpr std::array<std::string_view, 3> types{"greenfield", "brownfield", "hybrid"};
 
 bool is_parameter_name(std::string_view name)
@@ -67,6 +68,7 @@ public:
         read_settings();
         read_metadata();
         read_params();
+        workflow_.env = read_variables(fields_);
         read_steps();
         fields_.check_keys();
         definition_.source_map.set_wrong(fields_.wrong());

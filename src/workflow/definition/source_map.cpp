@@ -77,12 +77,12 @@ bool names_steps(std::string_view field)
 
 Position SourceMap::of(const PlanProblem& problem, const Report& report) const
 {
-    if (!problem.step) return find_nearest(workflow_, problem.field).at;
-    const auto& step = steps_[*problem.step];
-    const auto& node = find_nearest(*step.node, problem.field);
-    if (node.kind == YamlNode::Kind::sequence && problem.item < node.items.size())
-        return node.items[problem.item].at;
-    const bool rewritten = step.rewritten && problem.field == "condition";
+    const auto* const step = problem.step ? &steps_[*problem.step] : nullptr;
+    const auto& field = find_nearest(step ? *step->node : workflow_, problem.field);
+    const bool is_item =
+        step && field.kind == YamlNode::Kind::sequence && problem.item < field.items.size();
+    const auto& node = is_item ? field.items[problem.item] : field;
+    const bool rewritten = step && step->rewritten && problem.field == "condition";
     if (problem.offset && !rewritten && node.kind == YamlNode::Kind::scalar)
         return place_in(node, *problem.offset, report);
     return node.at;

@@ -2,6 +2,7 @@
 
 #include "text/text.hpp"
 #include "workflow/definition/short_form.hpp"
+#include "workflow/plan/placeholders.hpp"
 
 #include <fmt/format.h>
 
@@ -30,11 +31,10 @@ constexpr double max_tokens = 1e15;  // as the setting
 
 // The keys of other systems.
 constexpr FieldReader::KeyAlias meant_fields[]{
-    {"needs", "depends_on"},  {"after", "depends_on"}, {"dependencies", "depends_on"},
-    {"if", "condition"},      {"when", "condition"},   {"retry", "metadata.retry"},
-    {"run", "command"},       {"outputs", "creates"},  {"artifacts", "creates"},
-    {"env", "env_refs"},      {"approval", "manual"},  {"by", "manual.by"},
-    {"until", "manual.until"}};
+    {"needs", "depends_on"}, {"after", "depends_on"}, {"dependencies", "depends_on"},
+    {"if", "condition"},     {"when", "condition"},   {"retry", "metadata.retry"},
+    {"run", "command"},      {"outputs", "creates"},  {"artifacts", "creates"},
+    {"approval", "manual"},  {"by", "manual.by"},     {"until", "manual.until"}};
 
 constexpr std::pair<std::string_view, StepNeed> needs[]{{"required", StepNeed::required},
                                                         {"mandatory", StepNeed::required},
@@ -96,25 +96,40 @@ WorkflowGate read_gate(FieldReader& fields)
     return gate;
 }
 
-// Empty if it is disabled.
-std::map<std::string, double, std::less<>> read_thresholds(FieldReader& fields)
+/// The name in `{params.NAME}`. Empty for another text.
+std::string parameter_in(const YamlNode* node)
+{
+    const auto text = node != nullptr ? node->as_string() : std::nullopt;
+    const auto found = text ? placeholders_in(*text) : std::vector<Placeholder>{};
+    const bool is_whole = found.size() == 1 && found.front().kind == Placeholder::Kind::parameter &&
+                          *text == fmt::format("{{params.{}}}", found.front().name);
+    return is_whole ? found.front().name : std::string();
+}
+
+// None if they are disabled.
+void read_thresholds(FieldReader& fields, WorkflowStep& step)
 {
     static constexpr std::string_view least = "_min";
-    std::map<std::string, double, std::less<>> thresholds;
     const bool enabled = fields.boolean("enabled").value_or(true);
     auto inner = fields.within("thresholds");
     fields.check_keys();
-    if (!inner) return thresholds;
+    if (!inner) return;
     for (const auto& entry : inner->node().entries) {
         const std::string_view key = entry.key;
-        if (key == least || !key.ends_with(least))
+        if (key == least || !key.ends_with(least)) {
             inner->report_unknown(entry,
                                   key == least ? "" : fmt::format("Did you mean '{}_min'?", key));
+            continue;
+        }
+        const auto metric = key.substr(0, key.size() - least.size());
+        if (auto name = parameter_in(inner->find(key)); !name.empty())
+            step.threshold_params.emplace(metric, std::move(name));
         else if (const auto value = inner->number(key, -max_threshold, max_threshold))
-            thresholds.emplace(key.substr(0, key.size() - least.size()), *value);
+            step.thresholds.emplace(metric, *value);
     }
-    if (!enabled) thresholds.clear();
-    return thresholds;
+    if (enabled) return;
+    step.thresholds.clear();
+    step.threshold_params.clear();
 }
 
 void read_delay(FieldReader& fields, std::string_view name, std::string_view other,
@@ -186,6 +201,7 @@ private:
         step_.action = fields_.text("action").value_or("");
         step_.command = fields_.text("command").value_or("");
         step_.argv = fields_.words("argv");
+        step_.shell = fields_.texts("shell");
         if (const auto key = fields_.either("params", "parameters"); !key.empty())
             step_.params = fields_.object(key);
         read_manual();
@@ -216,9 +232,11 @@ private:
         step_.repeats = fields_.boolean("repeats").value_or(false);
         step_.require_artifacts = fields_.boolean("require_artifacts");
         step_.env_refs = fields_.texts("env_refs");
+        step_.env = read_variables(fields_);
+        step_.working_directory = fields_.text("working_directory").value_or("");
         step_.worktree = fields_.text("worktree").value_or("");
         step_.results = fields_.text("results").value_or("");
-        if (auto inner = fields_.within("scoring")) step_.thresholds = read_thresholds(*inner);
+        if (auto inner = fields_.within("scoring")) read_thresholds(*inner, step_);
         read_metadata(says_on_error);
     }
 
@@ -312,6 +330,20 @@ StepReading read_step(const YamlNode& node, std::size_t number, int context_tier
     StepReading reading;
     reading.wrong.emplace_back("id");
     return reading;
+}
+
+std::map<std::string, std::string> read_variables(FieldReader& fields)
+{
+    std::map<std::string, std::string> variables;
+    const auto* const node = fields.mapping("env");
+    if (node == nullptr) return variables;
+    for (const auto& [name, at, value] : node->entries) {
+        if (value.kind == YamlNode::Kind::scalar)
+            variables.emplace(name, value.text);
+        else
+            fields.wrong_type(fmt::format("env.{}", name), value, "text");
+    }
+    return variables;
 }
 
 std::optional<CommitScope> read_commit_scope(FieldReader& fields)

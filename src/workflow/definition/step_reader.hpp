@@ -4,6 +4,7 @@
 #include "workflow/definition/field_reader.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ struct StepReading {
 /// a step without an id is unusable. `context_tier` is the default of that field.
 StepReading read_step(const yaml::YamlNode& node, std::size_t number, int context_tier,
                       yaml::Report& report);
+
+/// `env`: variables by name. A number or a boolean is the text that it is written as.
+std::map<std::string, std::string> read_variables(FieldReader& fields);
 
 /// `commit: all` or `creates`.
 std::optional<CommitScope> read_commit_scope(FieldReader& fields);

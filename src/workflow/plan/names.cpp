@@ -12,13 +12,14 @@
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, StepField>, 6> field_names{{
+constexpr std::array<std::pair<std::string_view, StepField>, 7> field_names{{
     {"outcome", StepField::outcome},
     {"status", StepField::outcome},
     {"exit_code", StepField::exit_code},
     {"attempts", StepField::attempts},
     {"round", StepField::round},
     {"verified", StepField::verified},
+    {"output", StepField::output},
 }};
 constexpr std::string_view results_name = "results";
 
@@ -62,7 +63,7 @@ Meaning of_step(std::size_t step, const Parts& rest)
                                    : fmt::format("A step has no '{}'", fmt::join(rest, "."));
     meaning.hint = rest.empty() ? std::string() : yaml::did_you_mean(rest.front(), known);
     if (meaning.hint.empty())
-        meaning.hint = "Use outcome, exit_code, attempts, round, verified or results.NAME.";
+        meaning.hint = "Use outcome, exit_code, attempts, round, verified, output or results.NAME.";
     return meaning;
 }
 
@@ -75,6 +76,7 @@ NameType type_of_field(StepField field)
     static constexpr std::string_view verifications[]{"none", "partial", "all"};
     if (field == StepField::outcome) return {ValueType::text, outcomes};
     if (field == StepField::verified) return {ValueType::text, verifications};
+    if (field == StepField::output) return {ValueType::text};
     return {ValueType::number};
 }
 
@@ -95,6 +97,11 @@ Meaning meaning_of(const ExpressionName& name, const StepIndex& steps)
         return meaning;
     }
     if (const auto split = split_step(parts, 0, steps)) return of_step(split->first, split->second);
+    if (parts.size() == 2 && parts[0] == "run" && (parts[1] == "id" || parts[1] == "branch")) {
+        meaning.kind = Meaning::Kind::run;
+        meaning.rest = parts[1];
+        return meaning;
+    }
     meaning.path = parts;
     return meaning;
 }

@@ -9,19 +9,20 @@
 #include <string_view>
 #include <vector>
 
-/// The meaning of names in conditions: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`. Pure.
+/// The meaning of names in conditions: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`, `run.id`. Pure.
 namespace autoexec::workflow {
 
 using StepIndex = std::map<std::string, std::size_t, std::less<>>;
 
 /// The fields of a step that conditions can use.
-enum class StepField { outcome, exit_code, attempts, round, verified };
+enum class StepField { outcome, exit_code, attempts, round, verified, output };
 
 NameType type_of_field(StepField field);
 
 struct Meaning {
     enum class Kind {
         parameter,    ///< `rest` is its name.
+        run,          ///< `rest` is `id` or `branch`.
         step_field,   ///< `field` of `step`.
         step_result,  ///< `path` in the results of `step`.
         other,        ///< In a gate: `path` in the step's own results.

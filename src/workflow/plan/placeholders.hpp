@@ -1,21 +1,50 @@
 #pragma once
 
+#include "workflow/expression/expression.hpp"
+
 #include <boost/json/object.hpp>
 
+#include <cstddef>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-/// `{params.NAME}` in commands. Pure.
+/// `{params.NAME}`, `{steps.ID.FIELD}`, `{run.id}` … in commands. Pure.
 namespace autoexec::workflow {
 
-/// The names, in order. Invalid placeholders are text.
-std::vector<std::string> placeholders_in(std::string_view text);
+/// A value in a text.
+struct Placeholder {
+    enum class Kind {
+        parameter,  ///< `{params.NAME}`
+        step,       ///< `{steps.ID.FIELD}`
+        run,        ///< `{run.id}`, `{run.branch}`
+        worktree,   ///< `{worktree}`
+    };
+    Kind kind = Kind::parameter;
+    std::string name;  ///< Of the parameter; `id` of the run.
+    /// Of the value of a step, as in a condition. Its offset is that of the brace in the text.
+    ExpressionName path;
+};
 
-/// Replaces each by its value; one without a value stays. Values are not expanded again.
+/// In order. Whatever has another form is text; so is a name behind a `$`, which is a variable of a
+/// shell, except for parameters.
+std::vector<Placeholder> placeholders_in(std::string_view text);
+
+/// Whether it has a value that an agent wrote.
+bool has_agent_text(std::string_view text);
+
+/// The value as text; empty: the placeholder stays.
+using PlaceholderValue = std::function<std::optional<std::string>(const Placeholder&)>;
+
+/// Replaces each by its value. Values are not expanded again.
+std::string fill_placeholders(std::string_view text, const PlaceholderValue& value);
+
+/// The same for parameters alone.
 std::string fill_placeholders(std::string_view text, const boost::json::object& params);
 
-/// A parameter's value as text: strings as they are, other values as JSON.
+/// A value as text: strings as they are, other values as JSON.
 std::string text_of(const boost::json::value& value);
 
 }  // namespace autoexec::workflow

@@ -1,5 +1,6 @@
 #include "workflow/plan/plan.hpp"
 
+#include "protocol/command_file.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 #include "workflow/plan/names.hpp"
@@ -52,6 +53,7 @@ public:
         }
         index_steps();
         find_creators();
+        check_variables({}, workflow_.env);
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
         close();
         if (edges_ > max_edges) {
@@ -177,11 +179,78 @@ private:
             complain({i, "params", 0, "'params' has no effect",
                       "They are flags of the command that is built from an agent and an action.",
                       true});
+        check_shell(i);
         check_placeholders(i, "command", 0, s.command);
         for (std::size_t k = 0; k < s.argv.size(); ++k) check_placeholders(i, "argv", k, s.argv[k]);
         for (const auto& [name, value] : s.params)
             if (value.is_string())
-                check_placeholders(i, "params", 0, std::string_view(value.get_string()));
+                check_placeholders(i, fmt::format("params.{}", std::string_view(name)), 0,
+                                   std::string_view(value.get_string()));
+        check_variables(i, s.env);
+        for (const auto& [metric, name] : s.threshold_params) check_threshold(i, metric, name);
+    }
+
+    void check_shell(std::size_t i)
+    {
+        const auto& s = step(i);
+        if (!s.shell.empty() && s.command.empty())
+            complain({i, "shell", 0, "A 'shell' needs a 'command', which it runs as a script"});
+        if (!s.shell.empty() && s.shell.front().empty())
+            complain({i, "shell", 0, "The program's name is empty"});
+        if (!s.shell.empty() && !s.agent.empty() && s.agent != "shell")
+            complain({i, "shell", 0, "The step has an 'agent', too",
+                      "A shell runs the command without one: remove one of them."});
+        if (!s.working_directory.empty())
+            (void)check_path(i, "working_directory", 0, s.working_directory);
+    }
+
+    void check_variables(std::optional<std::size_t> i,
+                         const std::map<std::string, std::string>& variables)
+    {
+        for (const auto& [name, value] : variables) {
+            const auto field = fmt::format("env.{}", name);
+            if (!protocol::is_variable_name(name))
+                complain({i, field, 0, fmt::format("'{}' is not the name of a variable", name),
+                          "Letters, digits and '_', no digit first."});
+            else if (name.starts_with("AUTOEXEC_"))
+                complain({i, field, 0, fmt::format("The variable '{}' cannot be set", name),
+                          "Names that begin with AUTOEXEC_ are those of autoexec itself."});
+            if (value.find('\0') != std::string::npos)
+                complain({i, field, 0, "The value contains a NUL character"});
+            if (i)
+                check_placeholders(*i, field, 0, value);
+            else
+                check_common_value(field, value);
+        }
+    }
+
+    // Of a variable of all steps.
+    void check_common_value(const std::string& field, std::string_view text)
+    {
+        for (const auto& one : placeholders_in(text)) {
+            PlanProblem problem{{}, field, 0, {}, {}, false, one.path.offset};
+            if (one.kind == Placeholder::Kind::step) {
+                problem.message = "A variable of all steps cannot have the value of a step";
+                problem.hint = "Set it in the 'env' of the steps that need it.";
+            } else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
+                problem.message = fmt::format("There is no parameter '{}'", one.name);
+                problem.hint = parameter_hint(one.name);
+            }
+            if (!problem.message.empty()) complain(std::move(problem));
+        }
+    }
+
+    void check_threshold(std::size_t i, const std::string& metric, const std::string& name)
+    {
+        const auto field = fmt::format("scoring.thresholds.{}_min", metric);
+        const auto* const value = workflow_.params.if_contains(name);
+        if (value == nullptr)
+            complain({i, field, 0, fmt::format("There is no parameter '{}'", name),
+                      parameter_hint(name)});
+        else if (!value->is_null() && !value->is_number())
+            complain({i, field, 0,
+                      fmt::format("The parameter '{}' is {}; a threshold requires a number", name,
+                                  workflow::describe(*value))});
     }
 
     void check_manual(std::size_t i)
@@ -203,10 +272,58 @@ private:
     void check_placeholders(std::size_t i, const std::string& field, std::size_t item,
                             std::string_view text)
     {
-        for (const auto& name : placeholders_in(text))
-            if (!is_parameter(name))
-                complain({i, field, item, fmt::format("There is no parameter '{}'", name),
-                          parameter_hint(name)});
+        for (const auto& one : placeholders_in(text)) {
+            PlanProblem problem{i, field, item, {}, {}, false, one.path.offset};
+            plan_.steps[i].command_waits |= one.kind != Placeholder::Kind::parameter;
+            if (one.kind == Placeholder::Kind::step)
+                check_step_value(one, problem);
+            else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
+                problem.message = fmt::format("There is no parameter '{}'", one.name);
+                problem.hint = parameter_hint(one.name);
+            }
+            if (!problem.message.empty()) complain(std::move(problem));
+        }
+    }
+
+    // What an agent wrote is data: it is a word or a variable, and never part of a script.
+    void check_step_value(const Placeholder& one, PlanProblem& problem)
+    {
+        const auto i = *problem.step;
+        const auto meaning = meaning_of(one.path, index_);
+        const bool is_field = meaning.kind == Meaning::Kind::step_field;
+        const bool is_output = is_field && meaning.field == StepField::output;
+        if (!is_field && meaning.kind != Meaning::Kind::step_result) {
+            problem.message = meaning.problem;
+            problem.hint = meaning.hint;
+            if (problem.hint.empty() && one.path.parts.size() > 1)
+                problem.hint = guess(one.path.parts[1], ids_);
+        } else if (meaning.step == i) {
+            problem.message = "The step has not run when its command is made";
+        } else if (problem.field == "command" && (is_output || !is_field) && runs_script(i)) {
+            problem.message = fmt::format("'{}' cannot be part of a script", one.path.text());
+            problem.hint =
+                "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
+                "'argv', or name the 'agent' that gets the command.";
+        } else {
+            note_value(i, meaning, is_output);
+        }
+    }
+
+    // An agent gets its command as one word, and never without being named.
+    bool runs_script(std::size_t i) const
+    {
+        const auto& s = step(i);
+        return !s.manual && (s.agent.empty() || s.agent == "shell" || !s.shell.empty());
+    }
+
+    // Without the step's success, there is no such value.
+    void note_value(std::size_t i, const Meaning& meaning, bool is_output)
+    {
+        const bool is_result = meaning.kind == Meaning::Kind::step_result;
+        if (is_result) results_wanted_.insert(meaning.step);
+        plan_.steps[meaning.step].output_used |= is_output;
+        auto& waits = plan_.steps[i];
+        (is_result || is_output ? waits.depends_on : waits.after).push_back(meaning.step);
     }
 
     // Every workflow has `prompt`: the original's command line sets it.
@@ -357,6 +474,7 @@ private:
         const auto meaning = meaning_of(name, index_);
         if (meaning.kind == Meaning::Kind::parameter)
             return type_of_parameter(meaning.rest, problem);
+        if (meaning.kind == Meaning::Kind::run) return NameType{ValueType::text};
         if (meaning.kind == Meaning::Kind::step_field) return type_of_field(meaning.field);
         if (meaning.kind == Meaning::Kind::step_result) return NameType{};
         const bool names_step = !meaning.problem.empty();
@@ -387,10 +505,12 @@ private:
 
     void note_use(std::size_t i, bool in_gate, const Meaning& meaning)
     {
-        if (meaning.kind == Meaning::Kind::parameter) return;
+        if (meaning.kind == Meaning::Kind::parameter || meaning.kind == Meaning::Kind::run) return;
         const bool is_own = meaning.kind == Meaning::Kind::other;
         const auto of = is_own ? i : meaning.step;
         if (meaning.kind != Meaning::Kind::step_field) results_wanted_.insert(of);
+        plan_.steps[of].output_used |=
+            meaning.kind == Meaning::Kind::step_field && meaning.field == StepField::output;
         if (of != i)
             plan_.steps[i].after.push_back(of);
         else if (!in_gate)

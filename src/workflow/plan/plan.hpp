@@ -55,7 +55,9 @@ struct PlanStep {
     Expression condition;
     Expression gate;
     bool has_gate = false;
-    std::string results;  ///< The file with its results; empty: no expression uses them.
+    std::string results;         ///< The file with its results; empty: no expression uses them.
+    bool output_used = false;    ///< Something uses the output of its command.
+    bool command_waits = false;  ///< Its command has values that are known when it starts.
     bool require_artifacts = false;
 
     std::vector<std::size_t> waits_for;  ///< All of the above, each once, ascending.

@@ -31,6 +31,10 @@ PublishedFiles files_for(const CommandRequest& request,
     file.agent = request.agent;
     file.argv = request.argv;
     file.env_refs = request.env_refs;
+    if (request.environment) {
+        file.env = request.environment->variables;
+        file.working_directory = request.environment->working_directory;
+    }
     const auto redacted = redactor.redact(request.command);
     PublishedFiles files;
     files.command = protocol::format_command(file);

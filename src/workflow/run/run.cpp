@@ -91,9 +91,8 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
         co_return fmt::format("The run cannot be recorded in '{}': {}.",
                               (options.project_root / layout::records).string(), ec.message());
     log_.use(*std::move(journal));
-    for (std::size_t i = 0; i < state_->size(); ++i)
-        state_->step(i).command.request.workflow_id = log_.run_id();
     if (git_->is_open()) git_->use_journal();
+    name_run();
     log_.record_start(git_->base(), git_->branch());
     if (git_->is_open()) {
         problem = co_await git_->begin();
@@ -103,6 +102,15 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     else
         log_.journal().discard(options.project_root);
     co_return problem;
+}
+
+/// The steps know their run from now on.
+void Run::name_run()
+{
+    state_->run_id = log_.run_id();
+    state_->branch = git_->branch();
+    for (std::size_t i = 0; i < state_->size(); ++i)
+        state_->step(i).command.request.workflow_id = log_.run_id();
 }
 
 asio::awaitable<std::string> Run::prepare()

@@ -40,6 +40,7 @@ private:
     asio::awaitable<std::string> open_new(error_code& ec);
     asio::awaitable<std::string> prepare();
     std::string make_state();
+    void name_run();
     // The same for a run that is resumed: see run_resume.cpp.
     asio::awaitable<std::string> reopen(error_code& ec);
     asio::awaitable<std::string> take_over(error_code& ec);

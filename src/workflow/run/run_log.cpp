@@ -53,6 +53,7 @@ void RunLog::record_start(const std::string& base, const std::string& branch)
     for (const auto& [name, value] : options.params)
         start.params[name] =
             value.is_string() ? boost::json::value(redactor.redact(value.get_string())) : value;
+    for (const auto& [name, value] : options.env) start.env[name] = redactor.redact(value);
     for (const auto& step : workflow.steps)
         start.steps.push_back({step.id, step.agent, step.action});
     record(start);
@@ -62,9 +63,19 @@ void RunLog::record_end(const RunState& state, std::size_t i, bool discarded, bo
 {
     const auto& step = state.step(i);
     const auto& provided = state.scheduler().node(i).provided;
-    record(protocol::StepEnded{
-        step.result, discarded, late, {provided.begin(), provided.end()}, step.kept});
+    record(protocol::StepEnded{step.result,
+                               discarded,
+                               late,
+                               {provided.begin(), provided.end()},
+                               step.kept,
+                               used_output(i, step.result)});
     if (!discarded) mark(state, i);
+}
+
+std::string RunLog::used_output(std::size_t i, const StepResult& result) const
+{
+    const bool is_used = inputs_.plan.steps[i].output_used && result.execution;
+    return is_used ? protocol::journal_output(result.execution->output) : std::string();
 }
 
 void RunLog::mark(const RunState& state, std::size_t i) const

@@ -35,6 +35,9 @@ public:
     void record_end(const RunState& state, std::size_t i, bool discarded = false,
                     bool late = false);
 
+    /// What the journal keeps of its output; empty: nothing uses it.
+    [[nodiscard]] std::string used_output(std::size_t i, const StepResult& result) const;
+
     /// Replaces the marker of a step.
     void mark(const RunState& state, std::size_t i) const;
     void remove_markers_of(const StepRun& step) const;

@@ -74,6 +74,14 @@ std::string restore_options(const protocol::RunStarted& start, const Workflow& w
         else if (workflow.params.contains(name) || name == "prompt")
             options.params[name] = value;
     }
+    for (const auto& [name, value] : start.env) {
+        if (options.env.contains(name)) continue;
+        if (value.find(redacted) != std::string::npos)
+            problems += fmt::format(
+                "The variable '{}' contains a secret, which is not stored: give it again.\n", name);
+        else
+            options.env[name] = value;
+    }
     return problems;
 }
 
@@ -166,8 +174,7 @@ asio::awaitable<std::string> Run::take_over(error_code& ec)
 /// A sentence if there is nothing to do.
 std::string Run::resume(const std::vector<protocol::JournalEntry>& entries)
 {
-    for (std::size_t i = 0; i < state_->size(); ++i)
-        state_->step(i).command.request.workflow_id = log_.run_id();
+    name_run();
     for (const auto& entry : entries) state_->apply(entry);
     if (auto problem = restart_requested(); !problem.empty()) return problem;
     const auto& scheduler = state_->scheduler();

@@ -119,6 +119,8 @@ public:
     /// Lets steps run again, and all that depend on them: returns all.
     std::vector<std::size_t> restart(const std::vector<std::size_t>& roots);
 
+    std::string run_id;
+    std::string branch;                  ///< Of the run; empty: it works in place.
     std::filesystem::path trees_folder;  ///< Of the worktrees of the run.
     int retries = 0;                     ///< Of all steps, if the workflow limits them.
     std::string last_commit;             ///< Where the run's branch was left.

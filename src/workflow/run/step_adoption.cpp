@@ -2,6 +2,7 @@
 #include "records/running.hpp"
 #include "text/text.hpp"
 #include "workflow/run/step_runner.hpp"
+#include "workflow/run/step_values.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -49,7 +50,10 @@ void StepRunner::resume(std::size_t i)
     } else if (const auto* const waiting = std::get_if<WaitingForPerson>(&step.phase);
                waiting && waiting->wait) {
         manual_.wait_again(i);
-    } else if (waiting) {
+    } else if (auto problem = fill_command(inputs_, context_.options.commands, state_, i);
+               !problem.empty()) {
+        on_end_(StepOutcome::failure(i, std::move(problem), "value_missing"));
+    } else if (step.waits_for_person()) {
         if (auto outcome = manual_.publish(i, true)) on_end_(*std::move(outcome));
     } else {
         adopt(i);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 
 namespace autoexec::workflow {
 namespace {
@@ -105,9 +106,22 @@ const json::value* score_of(const json::object& results, std::string_view metric
     return results.if_contains(metric);
 }
 
+using Thresholds = std::map<std::string, double, std::less<>>;
+
+Thresholds thresholds_of(const RunInputs& inputs, std::size_t i)
+{
+    const auto& step = inputs.workflow.steps[i];
+    auto all = step.thresholds;
+    for (const auto& [metric, name] : step.threshold_params)
+        if (const auto* const value = inputs.options.params.if_contains(name);
+            value && value->is_number())
+            all[metric] = value->to_number<double>();
+    return all;
+}
+
 /// `scoring.passed`: true if every score reaches its threshold and the results do not contain
 /// `scoring.passed: false`. Scores are read from `scoring`, `scores`, or the top level.
-std::optional<bool> scoring_passed(const json::object& results, const WorkflowStep& step,
+std::optional<bool> scoring_passed(const json::object& results, const Thresholds& thresholds,
                                    std::string& problem)
 {
     std::string ignored;
@@ -116,12 +130,12 @@ std::optional<bool> scoring_passed(const json::object& results, const WorkflowSt
         problem = "'scoring.passed' is neither true nor false";
         return std::nullopt;
     }
-    if (!said && step.thresholds.empty()) {
+    if (!said && thresholds.empty()) {
         problem = "the results have no 'scoring.passed', and the step has no thresholds";
         return std::nullopt;
     }
     bool passed = !said || said->get_bool();
-    for (const auto& [metric, least] : step.thresholds) {
+    for (const auto& [metric, least] : thresholds) {
         const auto* const score = score_of(results, metric);
         if (score == nullptr || !score->is_number()) {
             problem = fmt::format("the results have no number '{}', of which the threshold is {}",
@@ -131,6 +145,14 @@ std::optional<bool> scoring_passed(const json::object& results, const WorkflowSt
         passed = passed && score->to_number<double>() >= least;
     }
     return passed;
+}
+
+// Cut as in the journal, and without the newlines at its end, as a shell does.
+std::string output_value(const std::string& output)
+{
+    auto text = protocol::journal_output(output);
+    text.erase(text.find_last_not_of('\n') + 1);
+    return text;
 }
 
 /// Null, with a sentence, if it is unknown.
@@ -146,44 +168,15 @@ json::value field_of(const StepResult& result, StepField field, std::string& pro
         case StepField::verified:
             return json::value(
                 to_string(result.execution ? result.execution->verified : Verification::none));
+        case StepField::output:
+            return json::value(result.execution ? output_value(result.execution->output)
+                                                : std::string());
         case StepField::exit_code:
             break;
     }
     if (result.execution && result.execution->exit_code) return *result.execution->exit_code;
     problem = fmt::format("the exit code of '{}' is unknown", result.id);
     return nullptr;
-}
-
-std::optional<json::value> value_of(const RunInputs& inputs, const RunState& state, std::size_t i,
-                                    bool in_gate, const ExpressionName& name, std::string& problem)
-{
-    const auto meaning = meaning_of(name, inputs.index);
-    switch (meaning.kind) {
-        case Meaning::Kind::parameter:
-            if (const auto* const value = inputs.options.params.if_contains(meaning.rest))
-                return *value;
-            problem = fmt::format("the parameter '{}' was not given", meaning.rest);
-            return std::nullopt;
-        case Meaning::Kind::step_field: {
-            auto value = field_of(state.step(meaning.step).result, meaning.field, problem);
-            if (value.is_null()) return std::nullopt;
-            return value;
-        }
-        case Meaning::Kind::step_result:
-            i = meaning.step;
-            break;
-        case Meaning::Kind::other:
-            if (in_gate) break;
-            problem = fmt::format("there is no '{}'", name.text());
-            return std::nullopt;
-    }
-    const auto results = results_of(state.step(i), inputs.plan.steps[i].results, problem);
-    if (!results) return std::nullopt;
-    if (meaning.path == std::vector<std::string>{"scoring", "passed"}) {
-        const auto passed = scoring_passed(*results, inputs.workflow.steps[i], problem);
-        return passed ? std::optional<json::value>(*passed) : std::nullopt;
-    }
-    return value_at(*results, meaning.path, problem);
 }
 
 // Before a step runs, it has no worktree: it will contain the work of the steps before it.
@@ -221,13 +214,48 @@ std::string origin_of(const RunInputs& inputs, const RunState& state, std::size_
 
 }  // namespace
 
+std::optional<json::value> named_value(const RunInputs& inputs, const RunState& state,
+                                       std::size_t i, bool in_gate, const ExpressionName& name,
+                                       std::string& problem)
+{
+    const auto meaning = meaning_of(name, inputs.index);
+    switch (meaning.kind) {
+        case Meaning::Kind::parameter:
+            if (const auto* const value = inputs.options.params.if_contains(meaning.rest))
+                return *value;
+            problem = fmt::format("the parameter '{}' was not given", meaning.rest);
+            return std::nullopt;
+        case Meaning::Kind::run:
+            return json::value(meaning.rest == "id" ? state.run_id : state.branch);
+        case Meaning::Kind::step_field: {
+            auto value = field_of(state.step(meaning.step).result, meaning.field, problem);
+            if (value.is_null()) return std::nullopt;
+            return value;
+        }
+        case Meaning::Kind::step_result:
+            i = meaning.step;
+            break;
+        case Meaning::Kind::other:
+            if (in_gate) break;
+            problem = fmt::format("there is no '{}'", name.text());
+            return std::nullopt;
+    }
+    const auto results = results_of(state.step(i), inputs.plan.steps[i].results, problem);
+    if (!results) return std::nullopt;
+    if (meaning.path == std::vector<std::string>{"scoring", "passed"}) {
+        const auto passed = scoring_passed(*results, thresholds_of(inputs, i), problem);
+        return passed ? std::optional<json::value>(*passed) : std::nullopt;
+    }
+    return value_at(*results, meaning.path, problem);
+}
+
 std::optional<bool> condition_holds(const RunInputs& inputs, const RunState& state,
                                     const std::filesystem::path& root, std::size_t i,
                                     std::string& problem)
 {
     ExpressionValues values;
     values.value_of = [&](const ExpressionName& name, std::string& why) {
-        return value_of(inputs, state, i, false, name, why);
+        return named_value(inputs, state, i, false, name, why);
     };
     values.exists = [&](const std::string& path) {
         return will_exist(inputs, state, root, i, path);
@@ -240,7 +268,7 @@ std::optional<bool> gate_passes(const RunInputs& inputs, const RunState& state, 
 {
     ExpressionValues values;
     values.value_of = [&](const ExpressionName& name, std::string& why) {
-        return value_of(inputs, state, i, true, name, why);
+        return named_value(inputs, state, i, true, name, why);
     };
     values.exists = [&](const std::string& path) {
         return is_in_worktree(state.step(i).worktree(), path);

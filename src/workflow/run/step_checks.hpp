@@ -11,6 +11,11 @@
 /// its worktree.
 namespace autoexec::workflow {
 
+/// The value of a name in an expression of a step. Empty, with a sentence, if it is unknown.
+std::optional<boost::json::value> named_value(const RunInputs& inputs, const RunState& state,
+                                              std::size_t step, bool in_gate,
+                                              const ExpressionName& name, std::string& problem);
+
 /// The value of its condition. `root`: the project's. Empty, with a sentence, if a value is
 /// unknown.
 std::optional<bool> condition_holds(const RunInputs& inputs, const RunState& state,

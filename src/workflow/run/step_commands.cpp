@@ -18,13 +18,13 @@ bool is_same_type(const json::value& a, const json::value& b)
     return (a.is_number() && b.is_number()) || a.kind() == b.kind();
 }
 
-json::object filled(const json::object& params, const json::object& values)
+json::object filled(const json::object& params, const PlaceholderValue& value_of)
 {
     json::object out;
     for (const auto& [name, value] : params)
         out[name] =
             value.is_string()
-                ? json::value(fill_placeholders(std::string_view(value.get_string()), values))
+                ? json::value(fill_placeholders(std::string_view(value.get_string()), value_of))
                 : value;
     return out;
 }
@@ -51,7 +51,8 @@ json::object complete_params(const Workflow& workflow, const json::object& param
     return values;
 }
 
-std::string built_command(const RunInputs& inputs, const CommandTable& table, std::size_t i)
+std::string built_command(const RunInputs& inputs, const CommandTable& table, std::size_t i,
+                          const PlaceholderValue& value)
 {
     const auto& step = inputs.workflow.steps[i];
     const auto& params = inputs.options.params;
@@ -65,7 +66,17 @@ std::string built_command(const RunInputs& inputs, const CommandTable& table, st
         more["instruction"] = *instruction;
     if (const auto& results = inputs.plan.steps[i].results; !results.empty())
         more["results-file"] = results;
-    return table.build(step.agent, step.action, filled(step.params, params), more);
+    return table.build(step.agent, step.action, filled(step.params, value), more);
+}
+
+PlaceholderValue values_in(const json::object& params)
+{
+    return [&params](const Placeholder& one) -> std::optional<std::string> {
+        if (one.kind != Placeholder::Kind::parameter) return std::nullopt;
+        const auto* const value = params.if_contains(one.name);
+        if (value == nullptr || value->is_null()) return std::nullopt;
+        return text_of(*value);
+    };
 }
 
 CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
@@ -75,13 +86,8 @@ CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions
     const auto& plan = inputs.plan.steps[i];
     const auto& options = inputs.options;
     const auto& tree = step.worktree.empty() ? options.worktree : step.worktree;
-    std::vector<std::string> argv;
-    for (const auto& word : step.argv) argv.push_back(fill_placeholders(word, options.params));
-    const auto text = !argv.empty()          ? text::quote_words(argv)
-                      : !step.action.empty() ? built_command(inputs, executor.commands, i)
-                                             : fill_placeholders(step.command, options.params);
-    CommandRequest request(text, path_below(executor.project_root, tree));
-    request.argv = std::move(argv);
+    CommandRequest request(std::string(), path_below(executor.project_root, tree));
+    set_command(inputs, executor.commands, i, values_in(options.params), request);
     request.step_id = step.id;
     request.expected_artifacts = step.creates;
     const auto& created = step.creates;
@@ -105,9 +111,12 @@ std::string missing_param(const RunInputs& inputs, std::size_t i)
     const auto& step = inputs.workflow.steps[i];
     std::vector<std::string> names;
     const auto add_placeholders = [&names](std::string_view text) {
-        for (auto& name : placeholders_in(text)) names.push_back(std::move(name));
+        for (auto& one : placeholders_in(text))
+            if (one.kind == Placeholder::Kind::parameter) names.push_back(std::move(one.name));
     };
     add_placeholders(step.command);
+    for (const auto* const variables : {&inputs.workflow.env, &step.env})
+        for (const auto& [variable, value] : *variables) add_placeholders(value);
     for (const auto& word : step.argv) add_placeholders(word);
     for (const auto& [key, value] : step.params)
         if (value.is_string()) add_placeholders(value.get_string());
@@ -121,6 +130,11 @@ std::string missing_param(const RunInputs& inputs, std::size_t i)
         if (!inputs.options.params.contains(name))
             return fmt::format("Step '{}': The parameter '{}' is used, but was not given.\n",
                                step.id, name);
+    for (const auto& [metric, name] : step.threshold_params)
+        if (const auto& value = inputs.options.params.at(name); !value.is_number())
+            return fmt::format(
+                "Step '{}': The parameter '{}' is {}; a threshold requires a number.\n", step.id,
+                name, describe(value));
     return {};
 }
 
@@ -145,6 +159,22 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
 }
 
 }  // namespace
+
+void set_command(const RunInputs& inputs, const CommandTable& table, std::size_t i,
+                 const PlaceholderValue& value, CommandRequest& request)
+{
+    const auto& step = inputs.workflow.steps[i];
+    request.argv.clear();
+    for (const auto& word : step.argv) request.argv.push_back(fill_placeholders(word, value));
+    if (!step.shell.empty()) {
+        request.argv = step.shell;
+        request.argv.emplace_back("-c");
+        request.argv.push_back(fill_placeholders(step.command, value));
+    }
+    request.command = !request.argv.empty()  ? text::quote_words(request.argv)
+                      : !step.action.empty() ? built_command(inputs, table, i, value)
+                                             : fill_placeholders(step.command, value);
+}
 
 RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string& problems)
 {

@@ -2,6 +2,7 @@
 
 #include "autoexec/workflow_executor.hpp"
 #include "workflow/plan/names.hpp"
+#include "workflow/plan/placeholders.hpp"
 #include "workflow/plan/plan.hpp"
 
 #include <filesystem>
@@ -37,6 +38,10 @@ struct StepCommand {
 std::vector<StepCommand> make_commands(const RunInputs& inputs,
                                        const WorkflowExecutorOptions& options,
                                        std::string& problems);
+
+/// Sets the command of a request, with these values in it.
+void set_command(const RunInputs& inputs, const CommandTable& table, std::size_t step,
+                 const PlaceholderValue& value, CommandRequest& request);
 
 /// `path`, counted from the project's root, without a slash at its end.
 std::filesystem::path path_below(const std::filesystem::path& root,

@@ -2,6 +2,7 @@
 
 #include "text/text.hpp"
 #include "workflow/run/step_checks.hpp"
+#include "workflow/run/step_values.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -126,6 +127,9 @@ asio::awaitable<void> StepRunner::prepare_tree(std::size_t i)
 
 void StepRunner::hand_over(std::size_t i)
 {
+    if (auto problem = fill_command(inputs_, context_.options.commands, state_, i);
+        !problem.empty())
+        return on_end_(StepOutcome::failure(i, std::move(problem), "value_missing"));
     const bool is_manual = inputs_.workflow.steps[i].manual.has_value();
     if (is_manual && state_.step(i).command.only_looks) return manual_.wait(i);
     if (auto problem = missing_requirement(inputs_, state_, i); !problem.empty())
@@ -228,8 +232,9 @@ bool StepRunner::record_executed(const StepOutcome& outcome)
     if (running && running->executed) return !log_.error();
     if (running) running->executed = outcome;
     step.result.execution = outcome.execution;
-    return log_.record(
-        protocol::StepExecuted{step.result, outcome.state, outcome.reason, outcome.missing});
+    return log_.record(protocol::StepExecuted{step.result, outcome.state, outcome.reason,
+                                              outcome.missing,
+                                              log_.used_output(outcome.step, step.result)});
 }
 
 void StepRunner::commit(StepOutcome outcome)
