@@ -3,6 +3,7 @@
 #include <autoexec/command.hpp>
 #include <autoexec/diagnostic.hpp>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include <chrono>
@@ -77,6 +78,17 @@ struct ManualStep {
     bool approved_at_deadline = false;  ///< Otherwise it times out then.
 };
 
+/// The items that a step is run for, once for each.
+struct WorkflowItems {
+    /// The list's name: `plan.results.tasks`, in the results of another step, or `params.files`.
+    /// Empty: `list`.
+    std::string source;
+    boost::json::array list;
+    std::size_t max_items = 100;   ///< With more, the step fails. At most 1000.
+    std::size_t max_parallel = 0;  ///< Items at once; zero: no limit of its own.
+    bool fail_fast = false;        ///< The first failure cancels the other items.
+};
+
 /// A step: a command for an agent, and the conditions under which it runs.
 struct WorkflowStep {
     std::string id;    ///< Unique in the workflow.
@@ -101,6 +113,9 @@ struct WorkflowStep {
     std::optional<WorkflowGate> gate;
     StepNeed need = StepNeed::required;
     std::string condition;  ///< An expression: false means skipped. Empty: none.
+
+    /// Run once for each item, as `ID.1`, `ID.2`, …: the step itself only reads the list.
+    std::optional<WorkflowItems> for_each;
 
     // How.
     bool continue_on_error = false;  ///< As `StepNeed::optional`.

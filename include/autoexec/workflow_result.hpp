@@ -94,7 +94,7 @@ struct WorkflowResult {
     std::string error;              ///< A sentence; empty if completed.
     std::string branch;             ///< Has the work of all steps; empty without git.
     std::string commit;             ///< The head of that branch.
-    std::vector<StepResult> steps;  ///< In the order of the file.
+    std::vector<StepResult> steps;  ///< In the order of the file; those for items after their step.
     std::chrono::milliseconds duration{0};
     /// The critical path: the dependent steps that took longest, first to last.
     std::vector<std::string> critical_path;
@@ -114,6 +114,7 @@ struct WorkflowEvent {
         step_executed,  ///< Its command has ended; its work is about to be committed.
         step_ended,
         step_skipped,
+        expanded,  ///< A step has read its items: `steps` run for them.
         gate_judged,
         sent_back,  ///< By its gate: `steps` run again.
         restarted,  ///< By a resumption: `steps` run again.
@@ -127,7 +128,7 @@ struct WorkflowEvent {
     StepState state = StepState::pending;
     WorkflowStatus status = WorkflowStatus::running;
     std::string message;                 ///< For people; may be empty.
-    std::vector<std::string> steps;      ///< For `sent_back` and `restarted`.
+    std::vector<std::string> steps;      ///< For `expanded`, `sent_back` and `restarted`.
     std::filesystem::path worktree;      ///< Of the step; empty for the run itself.
     const StepResult* result = nullptr;  ///< For `step_ended` and `step_skipped`; during the call.
     /// For `step_waiting` of a manual step, also when a resumed run waits again. Absent if people

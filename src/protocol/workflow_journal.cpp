@@ -8,6 +8,7 @@
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
@@ -196,6 +197,16 @@ struct Encoder {
                 {"goes_on", it.goes_on}};
     }
 
+    json::object operator()(const StepExpanded& it) const
+    {
+        json::array steps;
+        for (std::size_t k = 1; k <= it.items.size(); ++k) steps.emplace_back(part_id(it.step, k));
+        return {{"step", it.step},
+                {"round", it.round},
+                {"steps", std::move(steps)},
+                {"items", it.items}};
+    }
+
     json::object operator()(const GateJudged& it) const
     {
         return {{"step", it.step},
@@ -264,6 +275,10 @@ public:
                 return step_ended();
             case Type::step_skipped:
                 return StepSkipped{text("step"), round(), text("reason"), is("goes_on")};
+            case Type::expanded: {
+                const auto* const items = list("items");
+                return StepExpanded{text("step"), round(), items ? *items : json::array{}};
+            }
             case Type::gate_judged:
                 return GateJudged{text("step"), round(), in_.boolean("passed"),
                                   parse_word<StepState>(text("state")), text("reason")};
@@ -440,6 +455,11 @@ const std::string* step_of(const Transition& transition)
                 return nullptr;
         },
         transition);
+}
+
+std::string part_id(std::string_view step, std::size_t number)
+{
+    return fmt::format("{}.{}", step, number);
 }
 
 std::string journal_output(std::string_view output)

@@ -4,6 +4,7 @@
 #include "autoexec/workflow.hpp"
 #include "autoexec/workflow_result.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include <chrono>
@@ -123,6 +124,16 @@ struct StepSkipped {
     bool goes_on = false;  ///< Steps that wait for it may run.
 };
 
+/// A step has read its items: it runs as `part_id(step, 1)` … for each of them.
+struct StepExpanded {
+    std::string step;
+    int round = 0;
+    boost::json::array items;
+};
+
+/// The id of the step for an item, counted from 1.
+std::string part_id(std::string_view step, std::size_t number);
+
 struct GateJudged {
     std::string step;
     int round = 0;
@@ -151,7 +162,7 @@ struct RunEnded {
 /// In the order of `WorkflowEvent::Type`. `std::monostate`: an event of a later version.
 using Transition = std::variant<std::monostate, RunStarted, StepStarted, StepPrepared, StepReady,
                                 StepRetried, StepWaiting, StepExecuted, StepEnded, StepSkipped,
-                                GateJudged, SentBack, Restarted, Merged, RunEnded>;
+                                StepExpanded, GateJudged, SentBack, Restarted, Merged, RunEnded>;
 
 /// Nothing for an event of a later version.
 std::optional<WorkflowEvent::Type> type_of(const Transition& transition);

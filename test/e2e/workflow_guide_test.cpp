@@ -354,7 +354,7 @@ Keys below(const Keys& keys, std::string_view prefix)
 Keys candidates()
 {
     Keys found;
-    for (const auto* name : {"reader.cpp", "step_reader.cpp"}) {
+    for (const auto* name : {"reader.cpp", "step_reader.cpp", "items_reader.cpp"}) {
         auto text = read_file(fs::path(AUTOEXEC_SOURCE_DIR) / "src/workflow/definition" / name);
         std::replace(text.begin(), text.end(), '"', '`');
         for (const auto& word : quoted_in(text))
@@ -547,6 +547,7 @@ TEST_CASE("the guide names all keys that are read, and no other")
     CHECK(known(in_step("name: A", {"id", "command", "name"})) == below(of_step, ""));
     CHECK(known(in_step("gate: {on_pass: end", {"on_pass"}, "}}")) == below(of_step, "gate."));
     CHECK(known(in_step("manual: {by: Ada", {"by"}, "}}")) == below(of_step, "manual."));
+    CHECK(known(in_step("for_each: {items: [1]", {"items"}, "}}")) == below(of_step, "for_each."));
     CHECK(known(in_step("scoring: {enabled: true", {"enabled"}, "}}")) ==
           below(of_step, "scoring."));
     CHECK(known(in_step("metadata: {retry: {enabled: true", {"enabled"}, "}}}")) ==
@@ -657,6 +658,7 @@ TEST_CASE("the page of the protocol names the keys of journals and markers, in t
         "    command: echo >b\n"
         "    creates: [b]\n"
         "    gate: {condition: b.round == 2, on_fail: retry}\n"
+        "  - {id: e, command: 'true {item}', for_each: [1, 2]}\n"
         "  - {id: c, command: 'false', condition: a.exit_code == 4}\n"
         "  - {id: d, command: 'true', condition: c.exit_code == 0, on_error: continue}\n");
     CHECK(project.run({"workflow", "run", "w.yaml"}).code == 0);

@@ -422,7 +422,7 @@ TEST_CASE("journals of version 1.2 are read, and written the same")
 {
     std::set<std::size_t> kinds;
     for (const auto* const name :
-         {"journal.jsonl", "journal-manual.jsonl", "journal-retries.jsonl"})
+         {"journal.jsonl", "journal-manual.jsonl", "journal-retries.jsonl", "journal-items.jsonl"})
         for (const auto& sample : sample_lines(name)) {
             CAPTURE(sample);
             const auto entry = protocol::read_journal_entry(sample, 0);

@@ -2,6 +2,9 @@
 #include "records/decisions.hpp"
 #include "support/sweep.hpp"
 #include "support/workflow_fixture.hpp"
+#include "workflow/plan/expansion.hpp"
+
+#include <boost/json/serialize.hpp>
 
 #include <doctest/doctest.h>
 
@@ -24,9 +27,10 @@ public:
     {
         w_ = make_workflow();
         plan_ = plan_of(w_);
+        for (std::size_t i = 0; i < w_.steps.size(); ++i) index_.emplace(w_.steps[i].id, i);
         states_.assign(w_.steps.size(), StepState::pending);
         rounds_.assign(w_.steps.size(), 0);
-        on_command = [this](const std::string&) { return make_reply(); };
+        on_command = [this](const std::string& id) { return make_reply(id); };
         run_options.max_parallel = limit_ = below(4);
         run_options.fail_fast = once_in(5);
         options.agent_limits["one"] = 1;
@@ -65,6 +69,12 @@ public:
                 REQUIRE(states_[i] == StepState::running);  // so it ends once for each start
                 states_[i] = event.result->reason == outdated ? StepState::pending : event.state;
                 break;
+            case WorkflowEvent::Type::expanded:
+                REQUIRE(states_[i] == StepState::running);
+                workflow::expand(w_, plan_, index_, i, event.steps.size());
+                states_.resize(w_.steps.size(), StepState::pending);
+                rounds_.resize(w_.steps.size(), 0);
+                break;
             case WorkflowEvent::Type::gate_judged:
                 states_[i] = event.state;
                 break;
@@ -90,7 +100,10 @@ private:
     {
         auto w = workflow_of({});
         const auto n = 1 + below(8);
-        for (std::size_t i = 0; i < n; ++i) w.steps.push_back(make_step(i));
+        for (std::size_t i = 0; i < n; ++i) {
+            w.steps.push_back(make_step(w.steps, i));
+            if (once_in(4)) add_items(w.steps, i);
+        }
         for (std::size_t i = 0; i < n; ++i) {
             if (i + 1 < n && once_in(2)) w.steps[i].next = id_of(i + 1 + below(n - i - 1));
             if (once_in(3)) add_gate(w.steps[i], i, n);
@@ -101,7 +114,7 @@ private:
 
     static std::string id_of(std::size_t i) { return "s" + std::to_string(i); }
 
-    WorkflowStep make_step(std::size_t i)
+    WorkflowStep make_step(const std::vector<WorkflowStep>& before, std::size_t i)
     {
         auto s = step(id_of(i));
         s.creates = {"out-" + s.id};
@@ -120,7 +133,7 @@ private:
         makes_nothing_.push_back(s.creates.empty());
         for (std::size_t k = 0; k < i; ++k) {
             if (!once_in(3)) continue;
-            switch (below(4)) {
+            switch (before[k].for_each ? 0 : below(4)) {
                 case 0:
                     s.depends_on.push_back(id_of(k));
                     break;
@@ -163,10 +176,39 @@ private:
                   });
     }
 
+    // Of the file, or of the results of a step that writes another list in each round.
+    void add_items(std::vector<WorkflowStep>& steps, std::size_t i)
+    {
+        auto& s = steps[i];
+        if (s.manual) return;
+        makes_nothing_[i] = true;
+        auto& items = s.for_each.emplace();
+        items.max_parallel = below(3);
+        items.fail_fast = once_in(3);
+        s.creates.clear();
+        s.argv = {"true", "{item}", "{index}"};
+        const auto k = below(i + 1);
+        if (k == i || steps[k].for_each || steps[k].manual) {
+            items.list.resize(below(4), boost::json::value("x"));
+            return;
+        }
+        items.source = steps[k].id + ".results.items";
+        steps[k].results = "items-" + steps[k].id + ".json";
+    }
+
+    void write_items(const WorkflowStep& s, Reply& reply)
+    {
+        boost::json::array items(below(5), boost::json::value("; rm -rf ~"));
+        if (once_in(10)) items.emplace_back(nullptr);
+        write_file(project / (s.worktree / s.results).string(),
+                   boost::json::serialize(boost::json::object{{"items", items}}));
+        reply.creates.push_back(s.results);
+    }
+
     void add_gate(WorkflowStep& s, std::size_t i, std::size_t n)
     {
         auto condition = s.id + ".round >= " + std::to_string(1 + below(4));
-        switch (below(5)) {
+        switch (s.for_each ? below(2) : below(5)) {
             case 0:
                 s.gate = gate(std::move(condition), {GateTarget::Kind::fail, {}});
                 break;
@@ -179,12 +221,15 @@ private:
             default:
                 s.gate = gate(std::move(condition), to(id_of(below(n))));
         }
-        if (i + 1 < n && once_in(4)) s.gate->on_pass = to(id_of(i + 1 + below(n - i - 1)));
+        if (i + 1 < n && !s.for_each && once_in(4))
+            s.gate->on_pass = to(id_of(i + 1 + below(n - i - 1)));
     }
 
-    Reply make_reply()
+    Reply make_reply(const std::string& id)
     {
         Reply reply;
+        const auto& s = w_.steps[index_.at(id)];
+        if (!s.results.empty() && !once_in(8)) write_items(s, reply);
         reply.after = std::chrono::milliseconds(1 + below(5'000));
         reply.never = once_in(40);
         if (once_in(6)) reply.status = ReportedStatus::failed;
@@ -206,17 +251,24 @@ private:
         }
         states_[i] = StepState::running;
         std::map<std::string, int> trees;
+        std::map<std::size_t, std::size_t> of_list;
         std::size_t running = 0;
         int of_one = 0;
         for (std::size_t k = 0; k < states_.size(); ++k) {
             if (states_[k] != StepState::running) continue;
             const bool is_manual = w_.steps[k].manual.has_value();
             if (!is_manual) ++running;
+            if (w_.steps[k].for_each) continue;  // it runs nothing itself
+            if (const auto& whole = plan_.steps[k].part_of) ++of_list[*whole];
             if (!is_manual) of_one += w_.steps[k].agent == "one" ? 1 : 0;
             if (is_manual && w_.steps[k].creates.empty()) continue;  // it uses no worktree
             REQUIRE(++trees[w_.steps[k].worktree.string()] == 1);
         }
         REQUIRE((limit_ == 0 || running <= limit_));
+        for (const auto& [whole, count] : of_list) {
+            const auto most_parts = w_.steps[whole].for_each->max_parallel;
+            REQUIRE((most_parts == 0 || count <= most_parts));
+        }
         REQUIRE(of_one <= 1);
     }
 
@@ -227,7 +279,7 @@ private:
         REQUIRE_FALSE(ec);
         bool failed = false;
         for (std::size_t i = 0; i < states_.size(); ++i) {
-            const auto& step = result.steps[i];
+            const auto& step = of(w_.steps[i].id);
             REQUIRE(step.state == states_[i]);
             REQUIRE(step.state != StepState::pending);
             REQUIRE(step.state != StepState::running);
@@ -254,16 +306,23 @@ private:
     bool may_be_skipped(std::size_t i) const
     {
         const auto& p = plan_.steps[i];
-        const auto goes_on = [&](std::size_t k) {
-            const auto& s = result.steps[k];
+        const auto one_goes_on = [&](std::size_t k) {
+            const auto& s = of(w_.steps[k].id);
             return s.state == StepState::completed || s.tolerated;
         };
-        const auto blocked = [&](std::size_t k) { return !goes_on(k); };
+        if (const auto& whole = p.part_of) {
+            const bool read = of(w_.steps[*whole].id).state == StepState::completed;
+            const bool fewer = of(w_.steps[i].id).reason.ends_with("has fewer items now");
+            return !read || fewer || w_.steps[*whole].for_each->fail_fast;
+        }
+        const auto blocked = [&](std::size_t k) {
+            return !one_goes_on(k) || !std::ranges::all_of(plan_.steps[k].parts, one_goes_on);
+        };
         if (!w_.steps[i].condition.empty() || !p.entries.empty()) return true;
         return std::any_of(p.depends_on.begin(), p.depends_on.end(), blocked) ||
                std::any_of(p.artifacts.begin(), p.artifacts.end(), [&](const auto& need) {
                    return std::none_of(need.creators.begin(), need.creators.end(), [&](auto k) {
-                       return result.steps[k].state == StepState::completed;
+                       return of(w_.steps[k].id).state == StepState::completed;
                    });
                });
     }
@@ -275,13 +334,13 @@ private:
         REQUIRE(record.status == result.status);
         REQUIRE_FALSE(record.alive);
         REQUIRE(record.steps.size() == result.steps.size());
-        for (std::size_t i = 0; i < record.steps.size(); ++i)
-            REQUIRE(record.steps[i].state == result.steps[i].state);
+        for (const auto& step : record.steps) REQUIRE(step.state == of(step.id).state);
     }
 
     std::mt19937 engine_;
     Workflow w_;
     Plan plan_;
+    workflow::StepIndex index_;
     std::vector<StepState> states_;
     std::vector<int> rounds_;
     std::vector<bool> makes_nothing_;

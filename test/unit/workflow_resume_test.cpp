@@ -53,8 +53,12 @@ struct World {
         });
     }
 
-    void complete(MemoryTree& tree) const
+    void complete(MemoryTree& tree)
     {
+        if (!plans.empty() && tree.published.back().step_id == "plan") {
+            write_file(project / "plan.json", plans[std::min(planned++, plans.size() - 1)]);
+            tree.create("plan.json");
+        }
         auto status = tree.status(ReportedStatus::completed);
         if (!output.empty()) status.output = output;
         tree.report(std::move(status));
@@ -85,6 +89,8 @@ struct World {
     std::string error_code;
     bool retryable = false;
     std::string output;
+    Lines plans;  ///< What `plan` writes in its rounds.
+    std::size_t planned = 0;
     std::string session;  ///< Of a program that fails.
     Lines taken;          ///< The steps whose commands an agent has taken.
     int agent_life = 0;
@@ -784,6 +790,54 @@ TEST_CASE("parameters are kept, but for secrets, which must be given again")
     life.resume(w, what);
     life.live();
     CHECK(life.result.status == WorkflowStatus::completed);
+}
+
+TEST_CASE("a run with a step for each item is resumed wherever its executor was killed")
+{
+    auto plan = step("plan");
+    plan.results = "plan.json";
+    auto fix = step("fix");
+    fix.argv = {"do", "{item}"};
+    fix.for_each.emplace().source = "plan.results.tasks";
+    auto review = step("review", {"fix"});
+    review.gate = gate("review.round >= 2", to("plan"));
+    const auto w = workflow_of({plan, fix, review, step("close", {"review"})});
+    for (int n = 0;; ++n) {
+        INFO("killed after handler ", n);
+        World world;
+        world.plans = {R"({"tasks": ["a", "b"]})", R"({"tasks": ["c", "d", "e"]})"};
+        bool done = false;
+        {
+            Life first(world);
+            first.start(w);
+            for (int k = 0; k < n && !first.done; ++k) REQUIRE(world.clock->step(first.ctx));
+            done = first.done;
+        }
+        if (done) {
+            CHECK(n > 100);
+            break;
+        }
+        if (workflow::list_runs(world.project.path()).empty() || steps_of(world).empty()) continue;
+        Life second(world);
+        second.resume(w);
+        second.live();
+        if (second.ec) {  // only its end was missing
+            CHECK(second.result.error.find("nothing left to do") != std::string::npos);
+            continue;
+        }
+        CHECK(second.result.status == WorkflowStatus::completed);
+        Lines ids;
+        for (const auto& one : second.result.steps) ids.push_back(one.id);
+        CHECK(ids == Lines{"plan", "fix", "fix.1", "fix.2", "fix.3", "review", "close"});
+        for (const auto& [id, rounds] : std::map<std::string, std::size_t>{
+                 {"plan", 2}, {"fix", 0}, {"fix.1", 2}, {"fix.2", 2}, {"fix.3", 1}, {"close", 1}})
+            CHECK(count(world.taken, id) == rounds);
+        Lines words;
+        for (const auto& file : world.handoff->at(world.project.path().string()).published)
+            if (file.argv.size() > 1 && std::ranges::count(words, file.argv[1]) == 0)
+                words.push_back(file.argv[1]);
+        CHECK(words == Lines{"a", "b", "c", "d", "e"});
+    }
 }
 
 TEST_CASE("variables are kept, and so is the output of a step that another one uses")

@@ -197,9 +197,10 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
     CHECK(errors_of("  - {id: plan, command: make}\n"
                     "  - {id: use, agent: claude, command: \"Do this: {steps.plan.output}\"}\n")
               .empty());
-    CHECK(workflow::has_agent_text("x {steps.a.b.results.c}"));
-    CHECK(workflow::has_agent_text("{steps.a.output}"));
-    CHECK_FALSE(workflow::has_agent_text("{steps.a.outcome} {params.results} ${steps.a.output}"));
+    CHECK(workflow::has_agent_text("x {steps.a.b.results.c}", false));
+    CHECK(workflow::has_agent_text("{steps.a.output}", false));
+    CHECK_FALSE(workflow::has_agent_text(
+        "{steps.a.outcome} {params.results} ${steps.a.output} {item}", false));
 }
 
 TEST_CASE("values that cannot exist are reported with their place")

@@ -6,6 +6,7 @@
 #include "protocol/layout.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/roles.hpp"
+#include "workflow/plan/expansion.hpp"
 #include "workflow/plan/placeholders.hpp"
 
 #include <fmt/format.h>
@@ -76,7 +77,8 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
     named.is_required |= !step.action.empty();
     auto problem = assign_named(std::move(named), request);
     const bool is_script = request.agent == built_in_agent && request.argv.empty();
-    if (problem.empty() && is_script && workflow::has_agent_text(step.command))
+    if (problem.empty() && is_script &&
+        workflow::has_agent_text(step.command, workflow::has_items_of_agent(step)))
         return fmt::format(
             "its command has text that an agent wrote; '{}' would run it as a script",
             agent::shell_name);

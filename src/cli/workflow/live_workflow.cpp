@@ -41,6 +41,17 @@ bool has_command_for_nobody(const Workflow& workflow)
     });
 }
 
+/// How many commands may run at once: a list may have as many items as it is allowed.
+std::size_t count_commands(const Workflow& workflow)
+{
+    std::size_t count = 0;
+    for (const auto& step : workflow.steps)
+        count += !step.for_each                  ? 1
+                 : step.for_each->source.empty() ? step.for_each->list.size()
+                                                 : step.for_each->max_items;
+    return count;
+}
+
 /// Keeps references to `options`, `manager` and `agents`.
 class LiveWorkflow {
 public:
@@ -57,7 +68,7 @@ public:
           session_(options.session, manager, display_->screen(),
                    options.session.external_agent || !run_.automatic ? std::nullopt
                                                                      : std::optional(agents.all()),
-                   workflow_.steps.size(), 2),
+                   count_commands(workflow_), 2),
           executor_(session_.executor(), executor_options(manager)),
           prices_(manager.load().executor.prices)
     {

@@ -130,7 +130,7 @@ public:
 private:
     [[nodiscard]] std::string runner_of(std::size_t i) const
     {
-        const auto& command = commands_[i];
+        const auto& command = commands_[i].run();
         const auto& manual = inputs_.workflow.steps[i].manual;
         if (manual) return manual->by.empty() ? "a person" : redactor_.redact(manual->by);
         if (command.runs_nothing) return "nobody";
@@ -141,14 +141,15 @@ private:
         return request.argv.empty() ? "/bin/sh" : "a program";
     }
 
-    [[nodiscard]] std::string command_of(const workflow::StepCommand& command) const
+    [[nodiscard]] std::string command_of(const workflow::StepCommand& whole) const
     {
+        const auto& command = whole.run();
         return command.runs_nothing ? "nothing to run" : redactor_.redact(command.request.command);
     }
 
     [[nodiscard]] json::object to_json(std::size_t i) const
     {
-        const auto& command = commands_[i];
+        const auto& command = commands_[i].run();
         const auto& plan = inputs_.plan.steps[i];
         json::array after;
         for (const auto k : plan.waits_for) after.emplace_back(inputs_.workflow.steps[k].id);

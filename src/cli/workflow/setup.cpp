@@ -28,9 +28,27 @@ std::optional<json::value> number_in(const std::string& text)
     return *value;
 }
 
+/// A list as JSON, or of texts with commas between them.
+json::value list_in(const std::string& text)
+{
+    const auto reading = text::read_json_object("{\"value\":" + text + "}");
+    const auto* const value = reading.kind == text::JsonReading::Kind::valid
+                                  ? reading.object.if_contains("value")
+                                  : nullptr;
+    if (value != nullptr && value->is_array()) return *value;
+    json::array items;
+    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+        const auto comma = std::min(text.find(',', at), text.size());
+        items.emplace_back(text.substr(at, comma - at));
+        at = comma + 1;
+    }
+    return items;
+}
+
 json::value value_of(const std::string& text, const json::value& declared)
 {
     const bool open = declared.is_null();
+    if (declared.is_array()) return list_in(text);
     if ((open || declared.is_bool()) && (text == "true" || text == "false")) return text == "true";
     if (!open && !declared.is_number()) return json::value(text);
     const auto number = number_in(text);

@@ -162,6 +162,9 @@ void WorkflowDisplay::record(const WorkflowEvent& event)
         case WorkflowEvent::Type::step_skipped:
             end(event);
             break;
+        case WorkflowEvent::Type::expanded:
+            for (const auto& id : event.steps) states_.emplace(id, StepState::pending);
+            break;
         case WorkflowEvent::Type::sent_back:
         case WorkflowEvent::Type::restarted:
             send_back(event);
@@ -276,6 +279,8 @@ std::string sentence_of(const WorkflowEvent& event)
         return text::printable(fmt::format("Running again: {}", fmt::join(event.steps, ", ")));
     const bool is_of_gate = event.type == WorkflowEvent::Type::gate_judged ||
                             event.type == WorkflowEvent::Type::sent_back;
+    if (event.type == WorkflowEvent::Type::expanded)
+        return fmt::format("{}: {}", text::printable(event.step_id), event.message);
     if (!is_of_gate) return {};
     auto text =
         fmt::format("{}: {}", text::printable(event.step_id), text::printable(event.message));
@@ -319,7 +324,8 @@ json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
     if (event.result != nullptr) o["state"] = to_string(event.state);
     o["message"] = text::text_or_null(event.message);
     if (event.wait) o["waiting_for"] = protocol::to_json(*event.wait);
-    if (event.type == WorkflowEvent::Type::sent_back ||
+    if (event.type == WorkflowEvent::Type::expanded ||
+        event.type == WorkflowEvent::Type::sent_back ||
         event.type == WorkflowEvent::Type::restarted)
         o["steps"] = json::array(event.steps.begin(), event.steps.end());
     const bool has_ended = event.type == WorkflowEvent::Type::step_ended ||

@@ -124,8 +124,10 @@ void check_param(std::string_view name, const json::value& standard, const json:
                          "It has no default.");
         return;
     }
-    const bool fits = standard.is_null() ? !given->is_structured()
-                                         : workflow::type_of(*given) == workflow::type_of(standard);
+    const bool fits = standard.is_null()
+                          ? !given->is_structured()
+                          : workflow::type_of(*given) == workflow::type_of(standard) &&
+                                given->is_array() == standard.is_array();
     if (fits) return;
     report.error(at,
                  fmt::format("The parameter '{}' must be {}", name,

@@ -169,9 +169,8 @@ private:
                 report_.error(at,
                               fmt::format("{}: '{}' cannot be the name of a parameter", key, name),
                               "Letters, digits, '_' and '-', no digit first.");
-            else if (value.kind == YamlNode::Kind::sequence ||
-                     value.kind == YamlNode::Kind::mapping)
-                params->wrong_type(name, "text, a number, true or false, or null");
+            else if (value.kind == YamlNode::Kind::mapping)
+                params->wrong_type(name, "text, a number, true or false, a list, or null");
             workflow_.params[name] = to_json(value);
         }
     }

@@ -15,6 +15,7 @@ std::string_view other_name(std::string_view field)
 {
     if (field == "id") return "step";
     if (field == "params") return "parameters";
+    if (field == "for_each") return "matrix";
     return {};
 }
 

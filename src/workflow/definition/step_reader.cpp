@@ -1,6 +1,7 @@
 #include "workflow/definition/step_reader.hpp"
 
 #include "text/text.hpp"
+#include "workflow/definition/items_reader.hpp"
 #include "workflow/definition/short_form.hpp"
 #include "workflow/plan/placeholders.hpp"
 
@@ -202,6 +203,7 @@ private:
         step_.command = fields_.text("command").value_or("");
         step_.argv = fields_.words("argv");
         step_.shell = fields_.texts("shell");
+        step_.for_each = read_items_field(fields_);
         if (const auto key = fields_.either("params", "parameters"); !key.empty())
             step_.params = fields_.object(key);
         read_manual();

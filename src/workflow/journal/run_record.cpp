@@ -136,6 +136,17 @@ private:
             step_->usage.insert_or_assign(execution->execution_id, *execution->usage);
     }
 
+    void apply(const protocol::StepExpanded& expanded)
+    {
+        const auto agent = step_->agent;  // `find` may move the steps
+        const auto action = step_->action;
+        for (std::size_t k = 1; k <= expanded.items.size(); ++k) {
+            auto* const part = find(protocol::part_id(expanded.step, k));
+            part->agent = agent;
+            part->action = action;
+        }
+    }
+
     // A gate that does not pass may fail a step that had completed.
     void apply(const protocol::GateJudged& judged)
     {

@@ -180,6 +180,12 @@ private:
         set_text(span, "autoexec.reason", skipped.reason);
     }
 
+    void apply(const protocol::StepExpanded& expanded)
+    {
+        if (auto* const step = span_of(expanded.step))
+            step->attributes["autoexec.items"] = expanded.items.size();
+    }
+
     void apply(const protocol::GateJudged& judged)
     {
         const auto* const step = span_of(judged.step);

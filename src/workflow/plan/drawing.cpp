@@ -99,6 +99,7 @@ private:
         line("  {}  {}", step.id, what_is_run(step));
         if (!plan.waits_for.empty()) line("      after {}", ids(plan.waits_for, ", "));
         if (!step.condition.empty()) line("      if {}", step.condition);
+        if (step.for_each) line("      for each of {}", items_of(*step.for_each));
         if (!plan.from_repository.empty())
             line("      requires of the repository: {}", fmt::join(plan.from_repository, ", "));
         if (!step.creates.empty()) line("      creates {}", fmt::join(step.creates, ", "));
@@ -108,6 +109,12 @@ private:
                                        : target(step.gate->on_fail, plan.fail_to);
         line("      gate{}{}: pass → {}, fail → {}", step.gate->condition.empty() ? "" : " ",
              step.gate->condition, target(step.gate->on_pass, plan.pass_to), back);
+    }
+
+    static std::string items_of(const WorkflowItems& items)
+    {
+        if (!items.source.empty()) return items.source;
+        return fmt::format("{} {}", items.list.size(), items.list.size() == 1 ? "item" : "items");
     }
 
     std::string target(const GateTarget& target, std::optional<std::size_t> to) const

@@ -2,6 +2,7 @@
 
 #include "text/json.hpp"
 #include "text/text.hpp"
+#include "workflow/plan/expansion.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -16,23 +17,12 @@ bool is_in_name(char c)
     return text::is_letter_or_digit(c) || c == '_' || c == '-';
 }
 
-std::vector<std::string> parts_of(std::string_view name)
-{
-    std::vector<std::string> parts;
-    for (;;) {
-        const auto dot = name.find('.');
-        parts.emplace_back(name.substr(0, dot));
-        if (dot == name.npos) return parts;
-        name.remove_prefix(dot + 1);
-    }
-}
-
 /// What is between the braces. Empty if that is text.
 std::optional<Placeholder> placeholder_of(std::string_view inner, bool behind_dollar)
 {
     const auto is_plain = [](char c) { return is_in_name(c) || c == '.'; };
     if (inner.empty() || !std::ranges::all_of(inner, is_plain)) return std::nullopt;
-    auto parts = parts_of(inner);
+    auto parts = parts_of_name(inner);
     if (std::ranges::any_of(parts, &std::string::empty)) return std::nullopt;
     Placeholder found;
     const auto& first = parts.front();
@@ -51,8 +41,13 @@ std::optional<Placeholder> placeholder_of(std::string_view inner, bool behind_do
         found.name = std::move(parts[1]);
         return found;
     }
-    if (inner != "worktree") return std::nullopt;
-    found.kind = ValueKind::worktree;
+    if (first == "item" || (first == "matrix" && parts.size() > 1)) {
+        found.kind = ValueKind::item;
+        found.path.parts.assign(parts.begin() + 1, parts.end());
+        return found;
+    }
+    if (inner != "worktree" && inner != "index") return std::nullopt;
+    found.kind = inner == "index" ? ValueKind::index : ValueKind::worktree;
     return found;
 }
 
@@ -87,10 +82,11 @@ std::vector<Placeholder> placeholders_in(std::string_view text)
     return found;
 }
 
-bool has_agent_text(std::string_view text)
+bool has_agent_text(std::string_view text, bool items)
 {
-    return std::ranges::any_of(placeholders_in(text), [](const Placeholder& one) {
+    return std::ranges::any_of(placeholders_in(text), [items](const Placeholder& one) {
         const auto& parts = one.path.parts;
+        if (one.kind == ValueKind::item) return items;
         return one.kind == ValueKind::step &&
                (parts.back() == "output" || std::ranges::count(parts, "results") > 0);
     });

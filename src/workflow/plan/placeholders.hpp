@@ -21,10 +21,13 @@ struct Placeholder {
         step,       ///< `{steps.ID.FIELD}`
         run,        ///< `{run.id}`, `{run.branch}`
         worktree,   ///< `{worktree}`
+        item,       ///< `{item}`, `{item.NAME}`, `{matrix.NAME}`: only in steps with items
+        index,      ///< `{index}`: the same
     };
     Kind kind = Kind::parameter;
     std::string name;  ///< Of the parameter; `id` of the run.
-    /// Of the value of a step, as in a condition. Its offset is that of the brace in the text.
+    /// Of the value of a step, as in a condition, or within an item. Its offset is that of the
+    /// brace in the text.
     ExpressionName path;
 };
 
@@ -32,8 +35,8 @@ struct Placeholder {
 /// shell, except for parameters.
 std::vector<Placeholder> placeholders_in(std::string_view text);
 
-/// Whether it has a value that an agent wrote.
-bool has_agent_text(std::string_view text);
+/// Whether it has a value that an agent wrote. `items`: an agent wrote the items, too.
+bool has_agent_text(std::string_view text, bool items);
 
 /// The value as text; empty: the placeholder stays.
 using PlaceholderValue = std::function<std::optional<std::string>(const Placeholder&)>;

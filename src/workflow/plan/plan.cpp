@@ -3,6 +3,7 @@
 #include "protocol/command_file.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
+#include "workflow/plan/expansion.hpp"
 #include "workflow/plan/names.hpp"
 #include "workflow/plan/placeholders.hpp"
 #include "yaml/report.hpp"
@@ -22,8 +23,6 @@ namespace {
 
 using Kind = GateTarget::Kind;
 
-constexpr std::size_t max_steps = 10'000;
-constexpr std::size_t max_edges = 200'000;
 constexpr std::size_t max_creators =
     100;  // of one artifact: an edge from each to every step that requires it
 constexpr std::size_t max_problems = 1000;  // more would not help
@@ -107,16 +106,57 @@ private:
                           fmt::format("The other one is step {} of the file.", first->second + 1)});
         }
         for (const auto& [id, i] : index_) ids_.push_back(id);
+        for (std::size_t i = 0; i < workflow_.steps.size(); ++i) check_part_id(i);
+    }
+
+    // The ids of steps for items are derived.
+    void check_part_id(std::size_t i)
+    {
+        const std::string_view id = step(i).id;
+        const auto dot = id.rfind('.');
+        if (dot == id.npos || dot + 1 == id.size()) return;
+        const auto found = index_.find(id.substr(0, dot));
+        const bool is_number = id.find_first_not_of("0123456789", dot + 1) == id.npos;
+        if (is_number && found != index_.end() && step(found->second).for_each)
+            complain({i, "id", 0,
+                      fmt::format("'{}' is the id of a step for an item of '{}'", id, found->first),
+                      "Give this step another id."});
     }
 
     void find_creators()
     {
         for (std::size_t i = 0; i < workflow_.steps.size(); ++i) {
             const auto& creates = step(i).creates;
+            if (step(i).for_each) {
+                check_paths_of_items(i);
+                continue;
+            }
             for (std::size_t k = 0; k < creates.size(); ++k)
                 add_creator(i, "creates", k, creates[k]);
             if (!step(i).results.empty()) add_creator(i, "results", 0, step(i).results);
         }
+    }
+
+    // No other step can require them: how many there are is not known.
+    void check_paths_of_items(std::size_t i)
+    {
+        const auto& s = step(i);
+        for (std::size_t k = 0; k < s.creates.size(); ++k)
+            check_path_of_items(i, "creates", k, s.creates[k]);
+        if (!s.results.empty()) check_path_of_items(i, "results", 0, s.results);
+    }
+
+    void check_path_of_items(std::size_t i, const std::string& field, std::size_t item,
+                             const std::string& path)
+    {
+        if (!check_path(i, field, item, path)) return;
+        const auto differs = [](const Placeholder& one) {
+            return one.kind == Placeholder::Kind::item || one.kind == Placeholder::Kind::index;
+        };
+        if (std::ranges::none_of(placeholders_in(path), differs))
+            complain({i, field, item, fmt::format("'{}' would be the same for each item", path),
+                      "Use {index} or {item} in the path."});
+        check_item_names(i, field, item, path);
     }
 
     void add_creator(std::size_t i, const std::string& field, std::size_t item,
@@ -148,6 +188,7 @@ private:
     {
         check_what_is_run(i);
         read_artifacts(i);
+        if (step(i).for_each) read_items(i);
         read_list(i, "depends_on", step(i).depends_on, plan_.steps[i].depends_on);
         read_list(i, "optional_steps", step(i).optional_steps, plan_.steps[i].after);
         read_exits(i);
@@ -158,6 +199,85 @@ private:
             connect(from, i, "a condition or optional step");
         if (const auto& retry = step(i).retry; retry && retry->max_attempts < 1)
             complain({i, "metadata.retry", 0, "There must be at least one attempt"});
+    }
+
+    void read_items(std::size_t i)
+    {
+        const auto& items = *step(i).for_each;
+        plan_.steps[i].has_items = true;
+        if (items.max_items < 1 || items.max_items > max_items_limit)
+            complain({i, "for_each.max_items", 0,
+                      fmt::format("'max_items' must be from 1 to {}", max_items_limit)});
+        if (step(i).manual)
+            complain({i, "manual", 0, "A manual step cannot run for each item",
+                      "Let it decide about all of them: give it its own step."});
+        if (is_closing(step(i)))
+            complain({i, "for_each", 0, "The step runs nothing, so it cannot run for each item"});
+        if (items.source.empty())
+            check_items(i, items.list);
+        else
+            find_items(i, items.source);
+    }
+
+    void check_items(std::size_t i, const boost::json::array& list)
+    {
+        const auto& items = *step(i).for_each;
+        if (list.size() > items.max_items)
+            complain({i, "for_each.items", list.size(),
+                      fmt::format("There are {} items; at most {} are allowed", list.size(),
+                                  items.max_items),
+                      "Raise 'max_items', or divide the list."});
+        for (std::size_t k = 0; k < list.size(); ++k)
+            if (const auto flaw = flaw_of_item(list[k]); !flaw.empty())
+                complain({i, "for_each.items", k, fmt::format("Item {} {}", k + 1, flaw)});
+    }
+
+    void find_items(std::size_t i, const std::string& source)
+    {
+        PlanProblem problem{i, "for_each.items", 0, {}, {}};
+        ExpressionName name{parts_of_name(source), 0};
+        const auto meaning = meaning_of(name, index_);
+        if (meaning.kind == Meaning::Kind::parameter) {
+            const auto* const value = workflow_.params.if_contains(meaning.rest);
+            if (value == nullptr) {
+                problem.message = fmt::format("There is no parameter '{}'", meaning.rest);
+                problem.hint = parameter_hint(meaning.rest);
+            } else if (!value->is_null() && !value->is_array()) {
+                problem.message = fmt::format("The parameter '{}' is {}, not a list", meaning.rest,
+                                              workflow::describe(*value));
+            }
+        } else if (meaning.kind == Meaning::Kind::step_result) {
+            if (meaning.step == i)
+                problem.message = "The step has not run when its items are read";
+            else
+                note_value(i, meaning, false);
+        } else {
+            problem.message = meaning.problem.empty()
+                                  ? fmt::format("'{}' does not name a list", source)
+                                  : meaning.problem;
+            problem.hint =
+                "Name results of a step (plan.results.tasks) or a parameter "
+                "(params.files), or give a list.";
+        }
+        if (!problem.message.empty()) complain(std::move(problem));
+    }
+
+    // Names in items of the file are known.
+    void check_item_names(std::size_t i, const std::string& field, std::size_t item,
+                          std::string_view text)
+    {
+        if (!step(i).for_each || !step(i).for_each->source.empty()) return;
+        for (const auto& one : placeholders_in(text)) {
+            if (one.kind != Placeholder::Kind::item) continue;
+            const auto& list = step(i).for_each->list;
+            for (std::size_t k = 0; k < list.size(); ++k) {
+                if (value_in_item(list[k], one.path.parts) != nullptr) continue;
+                complain({i, field, item,
+                          fmt::format("Item {} has no '{}'", k + 1, one.path.text()),
+                          "All items need the values that the step uses.", false, one.path.offset});
+                break;
+            }
+        }
     }
 
     void check_what_is_run(std::size_t i)
@@ -272,9 +392,16 @@ private:
     void check_placeholders(std::size_t i, const std::string& field, std::size_t item,
                             std::string_view text)
     {
+        check_item_names(i, field, item, text);
         for (const auto& one : placeholders_in(text)) {
             PlanProblem problem{i, field, item, {}, {}, false, one.path.offset};
+            const bool is_of_item =
+                one.kind == Placeholder::Kind::item || one.kind == Placeholder::Kind::index;
+            if (is_of_item && !step(i).for_each) continue;
             plan_.steps[i].command_waits |= one.kind != Placeholder::Kind::parameter;
+            if (one.kind == Placeholder::Kind::item && field == "command" && runs_script(i) &&
+                has_items_of_agent(step(i)))
+                refuse_in_script("item", problem);
             if (one.kind == Placeholder::Kind::step)
                 check_step_value(one, problem);
             else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
@@ -300,13 +427,18 @@ private:
         } else if (meaning.step == i) {
             problem.message = "The step has not run when its command is made";
         } else if (problem.field == "command" && (is_output || !is_field) && runs_script(i)) {
-            problem.message = fmt::format("'{}' cannot be part of a script", one.path.text());
-            problem.hint =
-                "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
-                "'argv', or name the 'agent' that gets the command.";
-        } else {
+            refuse_in_script(one.path.text(), problem);
+        } else if (!is_field || is_of_one(meaning, problem.message, problem.hint)) {
             note_value(i, meaning, is_output);
         }
+    }
+
+    static void refuse_in_script(const std::string& name, PlanProblem& problem)
+    {
+        problem.message = fmt::format("'{}' cannot be part of a script", name);
+        problem.hint =
+            "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
+            "'argv', or name the 'agent' that gets the command.";
     }
 
     // An agent gets its command as one word, and never without being named.
@@ -402,7 +534,10 @@ private:
         std::optional<std::size_t> next;
         if (!s.next.empty()) next = find_step(i, "next", 0, s.next);
         p.pass_to = next;
-        if (s.gate) read_gate_targets(i, next);
+        if (s.gate && s.for_each)
+            check_gate_of_items(i);
+        else if (s.gate)
+            read_gate_targets(i, next);
         if (p.pass_to) enter(i, *p.pass_to, Exit::pass);
     }
 
@@ -434,9 +569,29 @@ private:
                       "Remove it, or use 'on_pass: next'.", true});
     }
 
+    // Each item has the gate.
+    void check_gate_of_items(std::size_t i)
+    {
+        const auto& gate = *step(i).gate;
+        auto& p = plan_.steps[i];
+        p.max_rounds = gate.max_rounds.value_or(workflow_.max_rounds);
+        if (p.max_rounds < 1)
+            complain({i, "gate.max_rounds", 0, "There must be at least one round"});
+        const auto* const hint =
+            "Such a gate judges each item. Give a later step the gate that judges all.";
+        if (gate.on_pass.kind != Kind::next)
+            complain(
+                {i, "gate.on_pass", 0, "Where 'for_each' is, a gate that passes continues", hint});
+        if (gate.on_fail.kind != Kind::again && gate.on_fail.kind != Kind::fail)
+            complain({i, "gate.on_fail", 0, "Where 'for_each' is, 'on_fail' is 'retry' or 'fail'",
+                      hint});
+    }
+
     void enter(std::size_t from, std::size_t to, Exit by)
     {
-        const std::string why = by == Exit::fail ? "on_fail" : step(from).gate ? "on_pass" : "next";
+        const std::string why = by == Exit::fail                          ? "on_fail"
+                                : step(from).gate && !step(from).for_each ? "on_pass"
+                                                                          : "next";
         if (from == to)
             return complain(
                 {from, (step(from).gate ? "gate." : "") + why, 0, "The step leads to itself"});
@@ -455,7 +610,7 @@ private:
     {
         if (text.empty()) return {};
         const auto scope = [&](const ExpressionName& name, ExpressionProblem& problem) {
-            return type_of(name, in_gate, problem);
+            return type_of(i, name, in_gate, problem);
         };
         ExpressionProblem problem;
         auto compiled = Expression::compile(text, scope, problem);
@@ -468,14 +623,18 @@ private:
         return *std::move(compiled);
     }
 
-    std::optional<NameType> type_of(const ExpressionName& name, bool in_gate,
+    std::optional<NameType> type_of(std::size_t i, const ExpressionName& name, bool in_gate,
                                     ExpressionProblem& problem) const
     {
         const auto meaning = meaning_of(name, index_);
         if (meaning.kind == Meaning::Kind::parameter)
             return type_of_parameter(meaning.rest, problem);
         if (meaning.kind == Meaning::Kind::run) return NameType{ValueType::text};
-        if (meaning.kind == Meaning::Kind::step_field) return type_of_field(meaning.field);
+        if (meaning.kind == Meaning::Kind::step_field) {
+            const bool is_own = in_gate && meaning.step == i;
+            if (!is_own && !is_of_one(meaning, problem.message, problem.hint)) return std::nullopt;
+            return type_of_field(meaning.field);
+        }
         if (meaning.kind == Meaning::Kind::step_result) return NameType{};
         const bool names_step = !meaning.problem.empty();
         if (in_gate && !names_step)
@@ -488,6 +647,17 @@ private:
             problem.hint =
                 "Known are steps.ID.outcome and the like, params.NAME, and exists(\"PATH\").";
         return std::nullopt;
+    }
+
+    // The steps for items have these fields one by one.
+    bool is_of_one(const Meaning& meaning, std::string& message, std::string& hint) const
+    {
+        const auto& s = step(meaning.step);
+        if (!s.for_each || meaning.field == StepField::outcome || meaning.field == StepField::round)
+            return true;
+        message = fmt::format("'{}' has this for each of its items", s.id);
+        hint = "Of a step with 'for_each', use outcome, round or results.NAME.";
+        return false;
     }
 
     std::optional<NameType> type_of_parameter(const std::string& name,
@@ -728,7 +898,8 @@ private:
             const auto& s = step(i);
             p.results = s.results;
             if (p.results.empty() && results_wanted_.contains(i)) {
-                p.results = "reports/" + text::file_name_of(s.id) + ".json";
+                p.results = fmt::format("reports/{}{}.json", text::file_name_of(s.id),
+                                        s.for_each ? ".{index}" : "");
                 const bool by_gate = s.gate && !s.gate->condition.empty();
                 complain({i, by_gate ? "gate.condition" : "id", 0,
                           fmt::format("No 'results' file is named: '{}' is read", p.results),

@@ -60,6 +60,11 @@ struct PlanStep {
     bool command_waits = false;  ///< Its command has values that are known when it starts.
     bool require_artifacts = false;
 
+    // Of a step with items, and of a step for one of them.
+    bool has_items = false;
+    std::vector<std::size_t> parts;      ///< The steps for its items that have been added.
+    std::optional<std::size_t> part_of;  ///< The step with the items.
+
     std::vector<std::size_t> waits_for;  ///< All of the above, each once, ascending.
     std::vector<bool> leads_to;  ///< The steps that wait for it, directly or not; not itself.
     std::size_t level = 0;       ///< The length of the longest path to it.
@@ -71,6 +76,10 @@ struct Plan {
         order;  ///< Each step after those it waits for; otherwise as in the file.
     std::vector<std::size_t> longest_chain;
 };
+
+/// Limits of all workflows.
+inline constexpr std::size_t max_steps = 10'000;
+inline constexpr std::size_t max_edges = 200'000;
 
 /// Reports all problems; the plan is usable if none of them is an error.
 Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems);

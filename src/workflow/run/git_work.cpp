@@ -71,7 +71,7 @@ asio::awaitable<std::string> GitWork::missing_requirements()
 {
     std::string problems;
     for (std::size_t i = 0; i < state_.size(); ++i) {
-        if (!state_.step(i).command.in_git) continue;
+        if (!state_.step(i).command.run().in_git) continue;
         for (const auto& path : inputs_.plan.steps[i].from_repository) {
             if (co_await repository_->holds(base_, path)) continue;
             problems += fmt::format(

@@ -233,6 +233,8 @@ void Run::conclude(StepOutcome outcome)
     log_.record_end(*state_, i, discarded);
     log_.notify(WorkflowEvent::Type::step_ended, step, result.reason);
     if (judged == Scheduler::Judged::by_gate) judge(i);
+    for (const auto k : state_->scheduler().cancelled_by(i))
+        steps_->cancel(k, asio::cancellation_type::partial);
     if (state_->scheduler().stopped() == Scheduler::Stop::by_failure)
         steps_->cancel_all(asio::cancellation_type::partial);
 }
@@ -345,7 +347,12 @@ WorkflowResult Run::finish()
     result.duration = duration_cast<milliseconds>(context_->options.clock->now() - begun_);
     result.branch = git_->branch();
     result.commit = commit_;
-    for (std::size_t i = 0; i < state_->size(); ++i) result.steps.push_back(state_->step(i).result);
+    for (std::size_t i = 0; i < state_->size(); ++i) {
+        const auto& plan = inputs_.plan.steps[i];
+        if (plan.part_of) continue;
+        result.steps.push_back(state_->step(i).result);
+        for (const auto k : plan.parts) result.steps.push_back(state_->step(k).result);
+    }
     const auto failures = state_->scheduler().failures();
     result.error = cancelled_          ? "The workflow was cancelled."
                    : !refusal_.empty() ? refusal_

@@ -12,6 +12,21 @@
 #include <utility>
 
 namespace autoexec::workflow {
+namespace {
+
+boost::json::value redacted_value(const boost::json::value& value, const Redactor& redactor)
+{
+    if (const auto* const text = value.if_string())
+        return boost::json::value(redactor.redact(*text));
+    const auto* const list = value.if_array();
+    if (list == nullptr) return value;
+    boost::json::array redacted;
+    for (const auto& one : *list) redacted.push_back(redacted_value(one, redactor));
+    return redacted;
+}
+
+}  // namespace
+
 std::string RunLog::error_sentence() const
 {
     const auto path = text::printable(journal_->path().string());
@@ -51,8 +66,7 @@ void RunLog::record_start(const std::string& base, const std::string& branch)
     start.branch = branch;
     start.merge_into = options.merge_into;
     for (const auto& [name, value] : options.params)
-        start.params[name] =
-            value.is_string() ? boost::json::value(redactor.redact(value.get_string())) : value;
+        start.params[name] = redacted_value(value, redactor);
     for (const auto& [name, value] : options.env) start.env[name] = redactor.redact(value);
     for (const auto& step : workflow.steps)
         start.steps.push_back({step.id, step.agent, step.action});
@@ -138,6 +152,19 @@ void RunLog::notify(WorkflowEvent::Type type, const StepRun& step, std::string m
     event.message = std::move(message);
     event.worktree = step.worktree();
     event.result = &result;
+    notify(std::move(event));
+}
+
+void RunLog::notify_expanded(const StepRun& step, std::size_t items) const
+{
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::expanded;
+    event.step_id = step.result.id;
+    event.round = step.result.round;
+    event.state = step.result.state;
+    event.message = fmt::format("{} {}", items, items == 1 ? "item" : "items");
+    for (std::size_t k = 1; k <= items; ++k)
+        event.steps.push_back(protocol::part_id(step.result.id, k));
     notify(std::move(event));
 }
 

@@ -45,6 +45,7 @@ public:
     void notify(WorkflowEvent event) const;
     void notify(WorkflowEvent::Type type, std::string message = {}) const;
     void notify(WorkflowEvent::Type type, const StepRun& step, std::string message = {}) const;
+    void notify_expanded(const StepRun& step, std::size_t items) const;
 
     std::function<void()> on_error;
 

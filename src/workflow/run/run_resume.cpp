@@ -18,6 +18,7 @@ constexpr std::string_view redacted = "***REDACTED***";
 
 bool is_hidden(const boost::json::value& value)
 {
+    if (const auto* const list = value.if_array()) return std::ranges::any_of(*list, is_hidden);
     return value.is_string() && value.get_string().find(redacted) != boost::json::string::npos;
 }
 
@@ -176,6 +177,7 @@ std::string Run::resume(const std::vector<protocol::JournalEntry>& entries)
 {
     name_run();
     for (const auto& entry : entries) state_->apply(entry);
+    steps_->grow();
     if (auto problem = restart_requested(); !problem.empty()) return problem;
     const auto& scheduler = state_->scheduler();
     for (std::size_t i = 0; i < state_->size(); ++i)

@@ -1,6 +1,7 @@
 #include "workflow/run/run_state.hpp"
 
 #include "protocol/expected_artifacts.hpp"
+#include "workflow/plan/expansion.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -77,14 +78,50 @@ protocol::StepTree StepRun::step_tree() const
     return out;
 }
 
-RunState::RunState(const RunInputs& inputs, std::vector<StepCommand> commands,
-                   Scheduler::Limits limits)
+RunState::RunState(RunInputs& inputs, std::vector<StepCommand> commands, Scheduler::Limits limits)
     : inputs_(inputs), scheduler_(inputs.workflow, inputs.plan, limits)
 {
     for (auto& command : commands) {
         auto& step = steps_.emplace_back(std::move(command));
         step.result.id = inputs.workflow.steps[steps_.size() - 1].id;
     }
+}
+
+void RunState::expand(std::size_t i, const boost::json::array& items)
+{
+    workflow::expand(inputs_.workflow, inputs_.plan, inputs_.index, i, items.size());
+    for (auto k = steps_.size(); k < inputs_.workflow.steps.size(); ++k) {
+        auto& part = steps_.emplace_back(*steps_[i].command.each);
+        part.result.id = inputs_.workflow.steps[k].id;
+        part.command.request.step_id = part.result.id;
+        if (!run_id.empty()) part.command.request.workflow_id = run_id;
+    }
+    scheduler_.grow();
+    steps_[i].expanded_in = steps_[i].result.round;
+    const auto& parts = inputs_.plan.steps[i].parts;
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+        scheduler_.set_absent(parts[k], k >= items.size());
+        if (k < items.size()) set_item(parts[k], items[k], k + 1);
+    }
+}
+
+void RunState::set_item(std::size_t part, const boost::json::value& item, std::size_t number)
+{
+    auto& step = steps_[part];
+    auto& definition = inputs_.workflow.steps[part];
+    auto& plan = inputs_.plan.steps[part];
+    const auto whole = *plan.part_of;
+    const auto path_of = [&](const std::string& path) {
+        return path_for_item(path, item, number, step.item_problem);
+    };
+    step.item = item;
+    step.number = number;
+    step.item_problem.clear();
+    plan.results = path_of(inputs_.plan.steps[whole].results);
+    definition.creates.clear();
+    for (const auto& path : inputs_.workflow.steps[whole].creates)
+        definition.creates.push_back(path_of(path));
+    step.command.request.expected_artifacts = artifacts_expected_of(definition, plan);
 }
 
 void RunState::start(std::size_t i, int round, protocol::EntryTime started_at, time_point now)
@@ -264,6 +301,15 @@ struct RunState::Replay {
         step().result.answer = executed.result.answer;
         step().running()->executed = StepOutcome{
             i, executed.state, executed.reason, {}, executed.result.execution, executed.missing};
+    }
+
+    // A changed workflow may have no list there any more.
+    void operator()(const protocol::StepExpanded& expanded) const
+    {
+        const auto& plan = state.inputs_.plan;
+        const bool fits = expanded.items.size() <= max_items_limit &&
+                          plan.steps.size() + expanded.items.size() <= 2 * max_steps;
+        if (plan.steps[i].has_items && step().command.each && fits) state.expand(i, expanded.items);
     }
 
     // A step that was skipped because of failures is decided again.

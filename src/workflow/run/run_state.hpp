@@ -7,7 +7,11 @@
 #include "workflow/run/scheduler.hpp"
 #include "workflow/run/step_commands.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
 #include <cstddef>
+#include <deque>
 #include <exception>
 #include <filesystem>
 #include <map>
@@ -68,6 +72,13 @@ struct StepRun {
     /// The artifacts in its worktree before its first attempt there.
     std::optional<ArtifactBaseline> baseline;
 
+    // Of a step for an item:
+    boost::json::value item;
+    std::size_t number = 0;    ///< Of the item, from 1.
+    std::string item_problem;  ///< A sentence: it cannot run for this item.
+    // Of a step with items:
+    int expanded_in = 0;  ///< The round in which they were read; 0: none.
+
     // With git:
     std::string tree;    ///< The name of its worktree; empty: it gets a new one.
     std::string base;    ///< The commit that it starts from.
@@ -90,12 +101,13 @@ struct StepRun {
     [[nodiscard]] protocol::StepTree step_tree() const;
 };
 
-/// The scheduler and the steps of a run. Pure: a run that is resumed applies the transitions of its
-/// journal, and the live run changes it by the same operations.
+/// The scheduler and the steps of a run, and the steps that are added to its inputs. Pure: a run
+/// that is resumed applies the transitions of its journal, and the live run changes it by the same
+/// operations.
 class RunState {
 public:
     /// `inputs` must outlive it.
-    RunState(const RunInputs& inputs, std::vector<StepCommand> commands, Scheduler::Limits limits);
+    RunState(RunInputs& inputs, std::vector<StepCommand> commands, Scheduler::Limits limits);
 
     /// Steps that the workflow no longer has are ignored.
     void apply(const protocol::JournalEntry& entry);
@@ -106,6 +118,8 @@ public:
     [[nodiscard]] Scheduler& scheduler() noexcept { return scheduler_; }
     [[nodiscard]] const Scheduler& scheduler() const noexcept { return scheduler_; }
 
+    /// A step has read its items: it has a step for each of them from now on.
+    void expand(std::size_t i, const boost::json::array& items);
     /// A round of a step begins.
     void start(std::size_t i, int round, protocol::EntryTime started_at, time_point now);
     /// Another step works in its worktree: what an earlier one finds there later is not its work.
@@ -130,9 +144,11 @@ private:
     struct Replay;
     void forget_work(const std::vector<std::size_t>& steps);
 
-    const RunInputs& inputs_;
+    void set_item(std::size_t part, const boost::json::value& item, std::size_t number);
+
+    RunInputs& inputs_;
     Scheduler scheduler_;
-    std::vector<StepRun> steps_;
+    std::deque<StepRun> steps_;  // references stay valid when steps are added
 };
 
 std::vector<std::string> ids_of(const Workflow& workflow, const std::vector<std::size_t>& steps);

@@ -61,6 +61,7 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
 {
     auto& node = nodes_[step];
     if (stop_) return skip(step, stop_reason_, false);
+    if (auto decision = decide_part(step)) return decision;
     std::string reason;
     switch (readiness_of(step, reason)) {
         case Readiness::waits:
@@ -71,7 +72,8 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
             break;
     }
     const bool is_limited = limits_.max_parallel > 0 && !workflow_.steps[step].manual;
-    if ((is_limited && in_flight_ - waiting_ >= limits_.max_parallel) || !queries.has_room(step))
+    if ((is_limited && in_flight_ - waiting_ >= limits_.max_parallel) || !has_room_for_part(step) ||
+        !queries.has_room(step))
         return std::nullopt;
     if (!plan_.steps[step].condition.empty()) {
         std::string problem;
@@ -85,14 +87,8 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
         }
     }
     node.state = StepState::running;
-    count_start(step);
+    count_in_flight(step, true);
     return Decision{Decision::Kind::start, step, node.round, {}, false};
-}
-
-void Scheduler::count_start(std::size_t step)
-{
-    ++in_flight_;
-    if (workflow_.steps[step].manual) ++waiting_;
 }
 
 Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reason) const
@@ -102,9 +98,8 @@ Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reas
         if (!is_resolved(nodes_[from])) return Readiness::waits;
     if (!nodes_[step].forced && !is_entered(plan, reason)) return Readiness::impossible;
     for (const auto from : plan.depends_on) {
-        if (nodes_[from].goes_on) continue;
-        reason = fmt::format("It depends on '{}', {}", workflow_.steps[from].id,
-                             why_not(nodes_[from].state));
+        if (plan.part_of == from ? nodes_[from].goes_on : goes_on(from)) continue;
+        reason = "It depends on " + why_not_after(from);
         return Readiness::impossible;
     }
     for (const auto& need : plan.artifacts) {
@@ -126,16 +121,85 @@ bool Scheduler::is_entered(const PlanStep& plan, std::string& reason) const
 {
     if (plan.entries.empty()) return true;
     const auto taken = [this](const Entry& entry) {
-        const auto& from = nodes_[entry.from];
-        return from.goes_on && from.exit == entry.by;
+        return goes_on(entry.from) && nodes_[entry.from].exit == entry.by;
     };
     if (std::any_of(plan.entries.begin(), plan.entries.end(), taken)) return true;
     reason = "Nothing led to it";
     for (const auto& entry : plan.entries)
-        if (has_failed(nodes_[entry.from].state))
-            reason = fmt::format("It comes after '{}', {}", workflow_.steps[entry.from].id,
-                                 why_not(nodes_[entry.from].state));
+        if (has_failed(nodes_[entry.from].state) || failed_part(entry.from))
+            reason = "It comes after " + why_not_after(entry.from);
     return false;
+}
+
+/// A step for an item without an item, or without its turn.
+std::optional<Decision> Scheduler::decide_part(std::size_t step)
+{
+    const auto& whole = plan_.steps[step].part_of;
+    if (!whole || !is_resolved(nodes_[*whole])) return std::nullopt;
+    const auto& list = nodes_[*whole];
+    const auto& id = workflow_.steps[*whole].id;
+    if (list.state != StepState::completed)
+        return skip(step, fmt::format("'{}' has not read its items", id), list.goes_on);
+    if (nodes_[step].absent) return skip(step, fmt::format("'{}' has fewer items now", id), true);
+    const auto& items = workflow_.steps[*whole].for_each;
+    if (!items || !items->fail_fast) return std::nullopt;
+    const auto failed = failed_part(*whole);
+    if (!failed) return std::nullopt;
+    return skip(step, fmt::format("'{}' has failed", workflow_.steps[*failed].id), false);
+}
+
+bool Scheduler::has_room_for_part(std::size_t step) const
+{
+    const auto& whole = plan_.steps[step].part_of;
+    if (!whole) return true;
+    const auto& items = workflow_.steps[*whole].for_each;
+    return !items || items->max_parallel == 0 ||
+           nodes_[*whole].parts_in_flight < items->max_parallel;
+}
+
+/// The first step for an item that has failed.
+std::optional<std::size_t> Scheduler::failed_part(std::size_t step) const
+{
+    const auto& parts = plan_.steps[step].parts;
+    const auto found = std::ranges::find_if(parts, [this](std::size_t part) {
+        return has_failed(nodes_[part].state) && !nodes_[part].goes_on;
+    });
+    return found == parts.end() ? std::nullopt : std::optional(*found);
+}
+
+std::vector<std::size_t> Scheduler::cancelled_by(std::size_t step) const
+{
+    std::vector<std::size_t> others;
+    const auto& whole = plan_.steps[step].part_of;
+    if (!whole || !has_failed(nodes_[step].state) || nodes_[step].goes_on) return others;
+    const auto& items = workflow_.steps[*whole].for_each;
+    if (!items || !items->fail_fast) return others;
+    for (const auto part : plan_.steps[*whole].parts)
+        if (is_in_flight(nodes_[part])) others.push_back(part);
+    return others;
+}
+
+/// With all steps for its items.
+bool Scheduler::goes_on(std::size_t step) const
+{
+    return nodes_[step].goes_on &&
+           std::ranges::all_of(plan_.steps[step].parts,
+                               [this](std::size_t part) { return nodes_[part].goes_on; });
+}
+
+std::string Scheduler::why_not_after(std::size_t step) const
+{
+    const auto part = nodes_[step].goes_on ? failed_part(step) : std::nullopt;
+    const auto at = part.value_or(step);
+    return fmt::format("'{}', {}", workflow_.steps[at].id, why_not(nodes_[at].state));
+}
+
+void Scheduler::count_in_flight(std::size_t step, bool begins)
+{
+    const auto change = begins ? 1 : std::size_t(-1);
+    in_flight_ += change;
+    if (workflow_.steps[step].manual) waiting_ += change;
+    if (const auto& whole = plan_.steps[step].part_of) nodes_[*whole].parts_in_flight += change;
 }
 
 Decision Scheduler::skip(std::size_t step, std::string reason, bool goes_on)
@@ -151,8 +215,7 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
                                    std::set<std::string> provided, std::string reason)
 {
     auto& node = nodes_[step];
-    --in_flight_;
-    if (workflow_.steps[step].manual) --waiting_;
+    count_in_flight(step, false);
     node.state = state;
     node.reason = std::move(reason);
     node.provided = std::move(provided);
@@ -283,7 +346,7 @@ std::vector<std::size_t> Scheduler::restart(const std::vector<std::size_t>& step
 void Scheduler::resume_start(std::size_t step, int round)
 {
     auto& node = nodes_[step];
-    if (!is_in_flight(node)) count_start(step);
+    if (!is_in_flight(node)) count_in_flight(step, true);
     node.state = StepState::running;
     node.round = round;
 }

@@ -71,7 +71,9 @@ public:
         bool forced = false;      ///< A gate has sent back to it: no way in is asked for.
         std::optional<Exit> exit;
         std::set<std::string> provided;
-        int sent_back = 0;  ///< How often its gate has.
+        int sent_back = 0;                ///< How often its gate has.
+        bool absent = false;              ///< There is no item for it.
+        std::size_t parts_in_flight = 0;  ///< Of the steps for its items.
         std::string reason;
     };
 
@@ -96,6 +98,13 @@ public:
 
     /// Fails a completed step: its work cannot be merged.
     void fail_late(std::size_t step, std::string reason);
+
+    /// The plan has more steps.
+    void grow() { nodes_.resize(plan_.steps.size()); }
+    /// Whether there is an item for a step that has been added.
+    void set_absent(std::size_t step, bool absent) { nodes_[step].absent = absent; }
+    /// The steps for the same list that are in flight, if this one's failure cancels them.
+    [[nodiscard]] std::vector<std::size_t> cancelled_by(std::size_t step) const;
 
     // For a resumed run: the transitions of its journal, in their order.
     void set_fail_fast(bool on) noexcept { limits_.fail_fast = on; }
@@ -126,10 +135,15 @@ private:
     enum class Readiness { waits, ready, impossible };
 
     Readiness readiness_of(std::size_t step, std::string& reason) const;
+    [[nodiscard]] std::optional<Decision> decide_part(std::size_t step);
+    [[nodiscard]] std::optional<std::size_t> failed_part(std::size_t step) const;
+    [[nodiscard]] bool has_room_for_part(std::size_t step) const;
+    [[nodiscard]] bool goes_on(std::size_t step) const;
+    [[nodiscard]] std::string why_not_after(std::size_t step) const;
+    void count_in_flight(std::size_t step, bool begins);
     bool is_entered(const PlanStep& plan, std::string& reason) const;
     Decision skip(std::size_t step, std::string reason, bool goes_on);
     std::optional<Decision> decide(std::size_t step, const Queries& queries);
-    void count_start(std::size_t step);
     void finalize(std::size_t step, std::optional<Exit> exit, bool goes_on);
     void finalize_failure(std::size_t step);
     void reset(std::size_t step);

@@ -184,7 +184,7 @@ bool will_exist(const RunInputs& inputs, const RunState& state, const std::files
                 std::size_t i, const std::string& path)
 {
     const auto& step = state.step(i);
-    if (!step.command.in_git) return is_in_worktree(step.worktree(), path);
+    if (!step.command.run().in_git) return is_in_worktree(step.worktree(), path);
     const auto before = work_before(inputs.plan, state, i);
     for (const auto k : before)
         if (is_in_worktree(state.step(k).worktree(), path)) return true;
@@ -212,13 +212,48 @@ std::string origin_of(const RunInputs& inputs, const RunState& state, std::size_
                                  : "");
 }
 
+/// That of a step with items, and of those for its items: of the first one that has not completed.
+StepState state_of_all(const RunInputs& inputs, const RunState& state, std::size_t i)
+{
+    const auto& result = state.step(i).result;
+    if (result.state != StepState::completed) return result.state;
+    for (const auto k : inputs.plan.steps[i].parts)
+        if (const auto& part = state.step(k);
+            !state.scheduler().node(k).absent && part.result.state != StepState::completed)
+            return part.result.state;
+    return result.state;
+}
+
+/// A list of the values of a name in the results of all items.
+std::optional<json::value> values_of_items(const RunInputs& inputs, const RunState& state,
+                                           std::size_t i, const ExpressionName& name,
+                                           std::string& problem)
+{
+    json::array values;
+    for (const auto k : inputs.plan.steps[i].parts) {
+        const auto& node = state.scheduler().node(k);
+        if (node.absent || state.step(k).result.state != StepState::completed) continue;
+        const auto path = meaning_of(name, inputs.index).path;
+        const auto results = results_of(state.step(k), inputs.plan.steps[k].results, problem);
+        auto value = results ? value_at(*results, path, problem) : std::nullopt;
+        if (!value) {
+            problem = fmt::format("of '{}', {}", state.step(k).result.id, problem);
+            return std::nullopt;
+        }
+        values.push_back(*std::move(value));
+    }
+    return values;
+}
+
 }  // namespace
 
 std::optional<json::value> named_value(const RunInputs& inputs, const RunState& state,
                                        std::size_t i, bool in_gate, const ExpressionName& name,
                                        std::string& problem)
 {
-    const auto meaning = meaning_of(name, inputs.index);
+    auto meaning = meaning_of(name, inputs.index);
+    // The gate of each item may call its step as the file does.
+    if (in_gate && inputs.plan.steps[i].part_of == meaning.step) meaning.step = i;
     switch (meaning.kind) {
         case Meaning::Kind::parameter:
             if (const auto* const value = inputs.options.params.if_contains(meaning.rest))
@@ -228,6 +263,8 @@ std::optional<json::value> named_value(const RunInputs& inputs, const RunState& 
         case Meaning::Kind::run:
             return json::value(meaning.rest == "id" ? state.run_id : state.branch);
         case Meaning::Kind::step_field: {
+            if (inputs.plan.steps[meaning.step].has_items && meaning.field == StepField::outcome)
+                return json::value(to_string(state_of_all(inputs, state, meaning.step)));
             auto value = field_of(state.step(meaning.step).result, meaning.field, problem);
             if (value.is_null()) return std::nullopt;
             return value;
@@ -240,6 +277,7 @@ std::optional<json::value> named_value(const RunInputs& inputs, const RunState& 
             problem = fmt::format("there is no '{}'", name.text());
             return std::nullopt;
     }
+    if (inputs.plan.steps[i].has_items) return values_of_items(inputs, state, i, name, problem);
     const auto results = results_of(state.step(i), inputs.plan.steps[i].results, problem);
     if (!results) return std::nullopt;
     if (meaning.path == std::vector<std::string>{"scoring", "passed"}) {
@@ -282,14 +320,14 @@ std::string missing_in_place(const RunInputs& inputs, const RunState& state)
     std::error_code ignored;
     for (std::size_t i = 0; i < state.size(); ++i) {
         const auto& step = state.step(i);
-        if (!step.command.in_git && !std::filesystem::is_directory(step.worktree(), ignored))
+        if (!step.command.run().in_git && !std::filesystem::is_directory(step.worktree(), ignored))
             problems += fmt::format("Step '{}': Its worktree '{}' is not a folder.\n",
                                     step.result.id, step.worktree().string());
     }
     for (std::size_t i = 0; i < state.size(); ++i) {
         const auto& step = state.step(i);
         for (const auto& path : inputs.plan.steps[i].from_repository)
-            if (!step.command.in_git && !is_in_worktree(step.worktree(), path))
+            if (!step.command.run().in_git && !is_in_worktree(step.worktree(), path))
                 problems += fmt::format(
                     "Step '{}' requires '{}', which no step creates, and which is not in '{}'.\n",
                     step.result.id, path, step.worktree().string());

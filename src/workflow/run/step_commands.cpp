@@ -42,8 +42,7 @@ json::object complete_params(const Workflow& workflow, const json::object& param
         else if (declared->is_string())
             values[name] = text_of(given);
         else
-            problems += fmt::format("The parameter '{}' must be {}.\n", name,
-                                    declared->is_bool() ? "true or false" : "a number");
+            problems += fmt::format("The parameter '{}' must be {}.\n", name, describe(*declared));
     }
     for (const auto& [name, value] : values)
         if (value.is_null())
@@ -89,11 +88,7 @@ CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions
     CommandRequest request(std::string(), path_below(executor.project_root, tree));
     set_command(inputs, executor.commands, i, values_in(options.params), request);
     request.step_id = step.id;
-    request.expected_artifacts = step.creates;
-    const auto& created = step.creates;
-    if (!plan.results.empty() &&
-        std::find(created.begin(), created.end(), plan.results) == created.end())
-        request.expected_artifacts.push_back(plan.results);
+    request.expected_artifacts = artifacts_expected_of(step, plan);
     request.require_artifacts = plan.require_artifacts;
     request.env_refs = step.env_refs;
     request.idempotent = step.idempotent;
@@ -142,7 +137,7 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
                          std::size_t i, std::string& problems)
 {
     const auto& step = inputs.workflow.steps[i];
-    StepCommand command{request_of(inputs, executor, i), is_closing(step), false, false, {}};
+    StepCommand command{request_of(inputs, executor, i), is_closing(step), false, false, {}, {}};
     command.in_git = inputs.options.worktrees != WorktreeMode::in_place && !command.runs_nothing &&
                      step.worktree.empty();
     const bool is_shared = !command.in_git || inputs.options.worktrees == WorktreeMode::workflow;
@@ -155,10 +150,21 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
     problems += missing_param(inputs, i);
     if (step.manual) return command;
     command.agent = command.request.agent.empty() ? step.agent : command.request.agent;
-    return command;
+    if (!step.for_each) return command;
+    StepCommand whole{command.request, true, false, false, {}, {}};
+    whole.each = std::make_shared<const StepCommand>(std::move(command));
+    return whole;
 }
 
 }  // namespace
+
+std::vector<std::string> artifacts_expected_of(const WorkflowStep& step, const PlanStep& plan)
+{
+    auto expected = step.creates;
+    if (!plan.results.empty() && std::ranges::find(expected, plan.results) == expected.end())
+        expected.push_back(plan.results);
+    return expected;
+}
 
 void set_command(const RunInputs& inputs, const CommandTable& table, std::size_t i,
                  const PlaceholderValue& value, CommandRequest& request)

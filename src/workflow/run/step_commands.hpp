@@ -6,12 +6,13 @@
 #include "workflow/plan/plan.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace autoexec::workflow {
 
-/// What a run is made from: constant once it has started.
+/// What a run is made from: constant once it has started, but for steps for items, which are added.
 struct RunInputs {
     Workflow workflow;
     WorkflowRunOptions options;  ///< With the values of all parameters.
@@ -31,6 +32,11 @@ struct StepCommand {
     /// A person decides, and changes nothing in the worktree, which other steps use meanwhile.
     bool only_looks = false;
     std::string agent;  ///< The name whose limit counts; empty: none.
+    /// Of a step with items, which itself runs nothing: the command of each step for one of them.
+    std::shared_ptr<const StepCommand> each;
+
+    /// The command that is run for the step, or for each of its items.
+    [[nodiscard]] const StepCommand& run() const { return each ? *each : *this; }
 };
 
 /// The command of each step, in their order. `problems` gets a line for each error; if it has lines
@@ -38,6 +44,9 @@ struct StepCommand {
 std::vector<StepCommand> make_commands(const RunInputs& inputs,
                                        const WorkflowExecutorOptions& options,
                                        std::string& problems);
+
+/// The artifacts of a step that its command must make: what it creates, and its results.
+std::vector<std::string> artifacts_expected_of(const WorkflowStep& step, const PlanStep& plan);
 
 /// Sets the command of a request, with these values in it.
 void set_command(const RunInputs& inputs, const CommandTable& table, std::size_t step,

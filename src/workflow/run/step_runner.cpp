@@ -40,11 +40,17 @@ StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& s
       git_(git),
       cancelled_(cancelled),
       manual_(context, inputs, state, log),
-      on_end_(std::move(on_end)),
-      slots_(state.size()),
-      cancels_(state.size())
+      on_end_(std::move(on_end))
 {
-    for (std::size_t i = 0; i < state.size(); ++i) turns_.push_back(turn_of(state.step(i), inputs));
+    grow();
+}
+
+void StepRunner::grow()
+{
+    slots_.resize(state_.size());
+    while (cancels_.size() < state_.size()) cancels_.emplace_back();
+    for (auto i = turns_.size(); i < state_.size(); ++i)
+        turns_.push_back(turn_of(state_.step(i), inputs_));
 }
 
 bool StepRunner::has_room(std::size_t i) const
@@ -82,13 +88,32 @@ void StepRunner::begin_work(std::size_t i)
     if (!step.command.in_git && !step.command.only_looks) state_.drop_other_baselines(step);
     log_.remove_markers_of(step);
     log_.notify(WorkflowEvent::Type::step_started, step);
-    if (step.command.runs_nothing) {
+    if (step.command.each) {
+        expand(i);
+    } else if (step.command.runs_nothing) {
         on_end_(StepOutcome{i});
+    } else if (!step.item_problem.empty()) {
+        on_end_(StepOutcome::failure(i, step.item_problem, "value_missing"));
     } else if (step.command.in_git && !step.command.only_looks) {
         spawn(i, prepare_tree(i));
     } else {
         hand_over(i);
     }
+}
+
+/// The step itself has ended then: those for its items run.
+void StepRunner::expand(std::size_t i)
+{
+    const auto& result = state_.step(i).result;
+    std::string problem;
+    const auto items = read_items(inputs_, state_, *context_.options.redactor, i, problem);
+    if (!items) return on_end_(StepOutcome::failure(i, std::move(problem), "items"));
+    if (!log_.record(protocol::StepExpanded{result.id, result.round, *items}))
+        return end_unwanted(i);
+    state_.expand(i, *items);
+    grow();
+    log_.notify_expanded(state_.step(i), items->size());
+    on_end_(StepOutcome{i});
 }
 
 bool StepRunner::is_unwanted(std::size_t i) const

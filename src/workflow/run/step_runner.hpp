@@ -37,6 +37,8 @@ public:
     /// Its command has ended.
     void release(std::size_t i) { slots_[i].reset(); }
     void begin(std::size_t i, int round);
+    /// The run has more steps.
+    void grow();
     /// Continues with a step that was in flight when an earlier executor ended.
     void resume(std::size_t i);
     /// Commits the work of a step; its outcome is settled then.
@@ -50,6 +52,7 @@ public:
 private:
     void take_slot(std::size_t i);
     void begin_work(std::size_t i);
+    void expand(std::size_t i);
     [[nodiscard]] bool is_unwanted(std::size_t i) const;
     void end_unwanted(std::size_t i);
     void spawn(std::size_t i, asio::awaitable<void> work);

@@ -1,15 +1,20 @@
 #include "workflow/run/step_values.hpp"
 
+#include "text/json.hpp"
+#include "workflow/plan/expansion.hpp"
 #include "workflow/plan/placeholders.hpp"
 #include "workflow/run/step_checks.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 namespace autoexec::workflow {
 namespace {
+
+namespace json = boost::json;
 
 /// The values of one step. The first one that is missing is `problem`.
 class StepValues {
@@ -31,6 +36,12 @@ public:
                 return state_.step(step_).worktree().string();
             case Placeholder::Kind::step:
                 return of_step(one.path);
+            case Placeholder::Kind::item:
+                return of_item(one.path);
+            case Placeholder::Kind::index: {
+                const auto number = state_.step(step_).number;
+                return number > 0 ? std::optional(std::to_string(number)) : std::nullopt;
+            }
         }
         return std::nullopt;
     }
@@ -47,12 +58,73 @@ private:
         return std::nullopt;
     }
 
+    // In a step without items, it is text.
+    std::optional<std::string> of_item(const ExpressionName& path)
+    {
+        const auto& step = state_.step(step_);
+        if (step.number == 0) return std::nullopt;
+        if (const auto* const value = value_in_item(step.item, path.parts)) return text_of(*value);
+        if (problem.empty()) problem = fmt::format("Item {} has no '{}'", step.number, path.text());
+        return std::nullopt;
+    }
+
     const RunInputs& inputs_;
     const RunState& state_;
     std::size_t step_;
 };
 
+constexpr std::size_t max_item_bytes = 256 * 1024;
+
+bool has_secret(const json::value& value, const Redactor& redactor)
+{
+    if (const auto* const text = value.if_string()) return redactor.redact(*text) != *text;
+    if (const auto* const list = value.if_array())
+        return std::ranges::any_of(*list,
+                                   [&](const auto& one) { return has_secret(one, redactor); });
+    const auto* const object = value.if_object();
+    return object != nullptr && std::ranges::any_of(*object, [&](const auto& member) {
+               return has_secret(member.value(), redactor);
+           });
+}
+
+/// What the list's name leads to.
+std::optional<json::value> list_of(const RunInputs& inputs, const RunState& state, std::size_t i,
+                                   std::string& problem)
+{
+    const auto& items = *inputs.workflow.steps[i].for_each;
+    if (items.source.empty()) return json::value(items.list);
+    const ExpressionName name{parts_of_name(items.source), 0};
+    auto value = named_value(inputs, state, i, false, name, problem);
+    if (value && value->is_array()) return value;
+    problem = value ? fmt::format("'{}' is {}, not a list", items.source, describe(*value))
+                    : fmt::format("Its items cannot be read: {}", problem);
+    return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<json::array> read_items(const RunInputs& inputs, const RunState& state,
+                                      const Redactor& redactor, std::size_t i, std::string& problem)
+{
+    const auto list = list_of(inputs, state, i, problem);
+    if (!list) return std::nullopt;
+    const auto& items = list->get_array();
+    problem = expansion_problem(inputs.workflow, inputs.plan, i, items.size());
+    for (std::size_t k = 0; problem.empty() && k < items.size(); ++k) {
+        auto flaw = flaw_of_item(items[k]);
+        // The journal has the items: otherwise, a run that is resumed would have others.
+        if (flaw.empty() && has_secret(items[k], redactor))
+            flaw = "contains a secret, which would be stored in the journal";
+        if (!flaw.empty()) problem = fmt::format("Item {} {}", k + 1, flaw);
+    }
+    if (const auto size = text::dump_line(*list).size(); problem.empty() && size > max_item_bytes)
+        problem = fmt::format(
+            "The items have {} bytes; at most {} are allowed. Let the step write long texts into "
+            "files, and name these in the items",
+            size, max_item_bytes);
+    if (!problem.empty()) return std::nullopt;
+    return items;
+}
 
 std::string fill_command(const RunInputs& inputs, const CommandTable& table, RunState& state,
                          std::size_t i)

@@ -1,0 +1,125 @@
+#include "support/git_project.hpp"
+#include "support/sweep.hpp"
+
+#include <signal.h>
+
+using namespace autoexec::test;
+
+/// Steps with `for_each`, with agents and git.
+
+namespace {
+
+// A plan names tasks, an agent does each, and a step uses the work of all.
+const Words steps = {
+    "id: plan, agent: x, action: y, idempotent: true, results: reports/plan.json",
+    "id: fix, agent: x, action: y, idempotent: true, for_each: plan.results.tasks, "
+    "params: {task: '{item.title}', number: '{index}'}, "
+    "creates: ['out/{item.name}.txt'], results: 'reports/fix-{index}.json'",
+    "id: sum, agent: x, action: y, idempotent: true, depends_on: [fix], "
+    "params: {scores: '{steps.fix.results.score}'}"};
+
+/// The texts of tasks must stay words, so one of them would leave a trace if it were a command.
+void script(const GitProject& project)
+{
+    project.on("plan",
+               "cat >$results <<'END'\n"
+               R"({"tasks": [{"name": "one", "title": "a b"},)"
+               R"( {"name": "two", "title": "; touch /tmp/../$stage/ran; $(touch $stage/ran)\n'"},)"
+               R"( {"name": "three", "title": "--x"}]})"
+               "\nEND\n");
+    for (const auto& [number, name] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"1", "one"}, {"2", "two"}, {"3", "three"}})
+        project.on("fix." + number, "mkdir -p out; printf '%s' \"$AUTOEXEC_STEP_ID\" >out/" + name +
+                                        ".txt; echo '{\"score\": " + number + "}' >$results");
+    project.on("sum", "cat out/*.txt >all.txt");
+}
+
+std::size_t lines_in_journals_of(const Project& project)
+{
+    std::size_t count = 0;
+    for (const auto& file : Project::files_in(project.records() / "workflow-state"))
+        count += lines_of(read_file(file)).size();
+    return count;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("workflow items");
+
+TEST_CASE("a plan names the tasks, each is done in a worktree of its own, and all work is merged")
+{
+    GitProject project;
+    project.committed_steps(steps);
+    script(project);
+    const auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, "fix: 3 items\n"));
+    CHECK(project.shown("all.txt") == "fix.1fix.3fix.2");
+    CHECK(project.shown("out/two.txt") == "fix.2");
+    CHECK_FALSE(fs::exists(project.stage() / "ran"));
+    const auto commands = read_file(project.stage() / "commands");
+    CHECK(contains(commands, "@x y --task 'a b' --number 1"));
+    CHECK(contains(commands, "--task=--x --number 3"));
+    CHECK(contains(commands, "@x y --scores '[1, 2, 3]'"));
+    CHECK(project.is_untouched());
+    for (const auto* const step : {"plan", "fix", "fix.1", "fix.2", "fix.3", "sum"})
+        CHECK(project.state_of_step(step) == "completed");
+}
+
+TEST_CASE("a run with steps for items is resumed wherever it was killed, with the same result" *
+          doctest::test_suite("sweep"))
+{
+    std::string expected;
+    std::size_t all = 0;
+    const std::size_t stride = is_long_form() ? 1 : 7;
+    for (std::size_t moment = 0; moment == 0 || moment <= all; moment += stride) {
+        CAPTURE(moment);
+        GitProject project;
+        project.committed_steps(steps);
+        script(project);
+        if (moment == 0) {
+            REQUIRE(project.go().code == 0);
+            expected = project.listed() + project.shown("all.txt");
+            all = lines_in_journals_of(project);
+            CHECK(all >= 20);
+            continue;
+        }
+        {
+            Program program(project.start(GitProject::words()));
+            REQUIRE(eventually([&] {
+                return lines_in_journals_of(project) >= moment ||
+                       program.ends_within(std::chrono::milliseconds(0));
+            }));
+            program.signal(SIGKILL);
+            (void)program.wait();
+        }
+        if (text_at(project.newest_run(), "state") != "completed") {
+            const auto ended = project.resume();
+            CHECK_MESSAGE(ended.code == 0, ended.err);
+        }
+        CHECK(project.listed() + project.shown("all.txt") == expected);
+        CHECK(project.is_untouched());
+    }
+}
+
+TEST_CASE("a list that an agent has spoilt fails its step, and says why")
+{
+    GitProject project;
+    project.committed_steps(steps);
+    script(project);
+    project.on("plan",
+               "printf '{\"tasks\": [' >$results; i=0; while [ $i -lt 10000 ]; do "
+               "printf '{\"title\": \"x\"},'; i=$((i+1)); done >>$results; "
+               "printf '{}]}' >>$results");
+    const auto ended = project.go();
+    CHECK(ended.code == 1);
+    CHECK(contains(ended.out,
+                   "fix  There are 10001 items; at most 100 are allowed (for_each.max_items)"));
+    CHECK(project.asked() == "plan");
+    project.on("plan", "printf '{\"tasks\": [{\"name\": \"../x\", \"title\": \"t\"}]}' >$results");
+    const auto again = project.resume({"--from", "plan"});
+    CHECK(again.code == 1);
+    CHECK(contains(again.out, "'../x' cannot be part of the path 'out/{item.name}.txt'"));
+}
+
+TEST_SUITE_END();
