@@ -87,6 +87,9 @@ struct WorkflowItems {
     std::size_t max_items = 100;   ///< With more, the step fails. At most 1000.
     std::size_t max_parallel = 0;  ///< Items at once; zero: no limit of its own.
     bool fail_fast = false;        ///< The first failure cancels the other items.
+    /// If not empty, only the work for the best item is used: that with the largest number of this
+    /// name in its results.
+    std::string best_by;
 };
 
 /// A step: a command for an agent, and the conditions under which it runs.
@@ -114,7 +117,8 @@ struct WorkflowStep {
     StepNeed need = StepNeed::required;
     std::string condition;  ///< An expression: false means skipped. Empty: none.
 
-    /// Run once for each item, as `ID.1`, `ID.2`, …: the step itself only reads the list.
+    /// Run once for each item, as `ID.1`, `ID.2`, …: the step itself only reads the list. With a
+    /// list of its own, `agent` may be `{item}` or `{item.NAME}`.
     std::optional<WorkflowItems> for_each;
 
     // How.

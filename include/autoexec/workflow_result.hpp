@@ -115,6 +115,7 @@ struct WorkflowEvent {
         step_ended,
         step_skipped,
         expanded,  ///< A step has read its items: `steps` run for them.
+        picked,    ///< The best of them is known: the only one in `steps`.
         gate_judged,
         sent_back,  ///< By its gate: `steps` run again.
         restarted,  ///< By a resumption: `steps` run again.
@@ -128,7 +129,7 @@ struct WorkflowEvent {
     StepState state = StepState::pending;
     WorkflowStatus status = WorkflowStatus::running;
     std::string message;                 ///< For people; may be empty.
-    std::vector<std::string> steps;      ///< For `expanded`, `sent_back` and `restarted`.
+    std::vector<std::string> steps;      ///< For `expanded`, `picked`, `sent_back`, `restarted`.
     std::filesystem::path worktree;      ///< Of the step; empty for the run itself.
     const StepResult* result = nullptr;  ///< For `step_ended` and `step_skipped`; during the call.
     /// For `step_waiting` of a manual step, also when a resumed run waits again. Absent if people

@@ -207,6 +207,11 @@ struct Encoder {
                 {"items", it.items}};
     }
 
+    json::object operator()(const StepPicked& it) const
+    {
+        return {{"step", it.step}, {"round", it.round}, {"picked", it.picked}, {"value", it.value}};
+    }
+
     json::object operator()(const GateJudged& it) const
     {
         return {{"step", it.step},
@@ -279,6 +284,9 @@ public:
                 const auto* const items = list("items");
                 return StepExpanded{text("step"), round(), items ? *items : json::array{}};
             }
+            case Type::picked:
+                return StepPicked{text("step"), round(), text("picked"),
+                                  in_.number("value").value_or(0)};
             case Type::gate_judged:
                 return GateJudged{text("step"), round(), in_.boolean("passed"),
                                   parse_word<StepState>(text("state")), text("reason")};

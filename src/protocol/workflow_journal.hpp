@@ -131,6 +131,14 @@ struct StepExpanded {
     boost::json::array items;
 };
 
+/// The best of a step's items is known.
+struct StepPicked {
+    std::string step;
+    int round = 0;
+    std::string picked;  ///< The id of the step for it.
+    double value = 0;
+};
+
 /// The id of the step for an item, counted from 1.
 std::string part_id(std::string_view step, std::size_t number);
 
@@ -160,9 +168,10 @@ struct RunEnded {
 };
 
 /// In the order of `WorkflowEvent::Type`. `std::monostate`: an event of a later version.
-using Transition = std::variant<std::monostate, RunStarted, StepStarted, StepPrepared, StepReady,
-                                StepRetried, StepWaiting, StepExecuted, StepEnded, StepSkipped,
-                                StepExpanded, GateJudged, SentBack, Restarted, Merged, RunEnded>;
+using Transition =
+    std::variant<std::monostate, RunStarted, StepStarted, StepPrepared, StepReady, StepRetried,
+                 StepWaiting, StepExecuted, StepEnded, StepSkipped, StepExpanded, StepPicked,
+                 GateJudged, SentBack, Restarted, Merged, RunEnded>;
 
 /// Nothing for an event of a later version.
 std::optional<WorkflowEvent::Type> type_of(const Transition& transition);

@@ -121,6 +121,7 @@ public:
         if (contains(example.text, "agent: "))
             add_agent("claude",
                       "/bin/sh '" + (stage / "agent").string() + "' {command_file_path} {step_id}");
+        if (contains(example.text, "codex")) add_agent("codex", "codex {command}");
         for (const auto* tree : {"linux", "arm"})
             if (contains(example.text, std::string("../") + tree)) worktree(tree);
     }
@@ -548,6 +549,7 @@ TEST_CASE("the guide names all keys that are read, and no other")
     CHECK(known(in_step("gate: {on_pass: end", {"on_pass"}, "}}")) == below(of_step, "gate."));
     CHECK(known(in_step("manual: {by: Ada", {"by"}, "}}")) == below(of_step, "manual."));
     CHECK(known(in_step("for_each: {items: [1]", {"items"}, "}}")) == below(of_step, "for_each."));
+    CHECK(known(in_step("best_of: {count: 2", {"count"}, "}}")) == below(of_step, "best_of."));
     CHECK(known(in_step("scoring: {enabled: true", {"enabled"}, "}}")) ==
           below(of_step, "scoring."));
     CHECK(known(in_step("metadata: {retry: {enabled: true", {"enabled"}, "}}}")) ==
@@ -659,6 +661,10 @@ TEST_CASE("the page of the protocol names the keys of journals and markers, in t
         "    creates: [b]\n"
         "    gate: {condition: b.round == 2, on_fail: retry}\n"
         "  - {id: e, command: 'true {item}', for_each: [1, 2]}\n"
+        "  - id: f\n"
+        "    best_of: 2\n"
+        "    command: echo '{\"score\":1}' >r-{index}.json\n"
+        "    results: r-{index}.json\n"
         "  - {id: c, command: 'false', condition: a.exit_code == 4}\n"
         "  - {id: d, command: 'true', condition: c.exit_code == 0, on_error: continue}\n");
     CHECK(project.run({"workflow", "run", "w.yaml"}).code == 0);

@@ -102,6 +102,33 @@ TEST_CASE("a run with steps for items is resumed wherever it was killed, with th
     }
 }
 
+TEST_CASE("of several tries the best work goes on, and the others stay on their branches")
+{
+    GitProject project;
+    project.committed_steps(
+        {"id: code, agent: x, action: y, best_of: 3, "
+         "results: 'reports/{index}.json'",
+         "id: use, agent: x, action: y, depends_on: [code]"});
+    for (const auto& [number, score] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"1", "4"}, {"2", "9"}, {"3", "8"}})
+        project.on("code." + number, "echo " + number + " >code; echo " + number + " >only-" +
+                                         number + "; echo '{\"score\": " + score + "}' >$results");
+    project.on("use", "cat code only-* >used");
+    const auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, "code: 'code.2' is the best: 9\n"));
+    CHECK(project.shown("used") == "2\n2\n");
+    CHECK(project.shown("code") == "2\n");
+    CHECK(contains(project.listed(), "only-2"));
+    CHECK_FALSE(contains(project.listed(), "only-1"));
+    const auto run = project.newest_run();
+    for (const auto& step : run.at("steps").as_array()) {
+        const auto& s = step.get_object();
+        if (text_at(s, "id") == "code.1")
+            CHECK(project.shown("only-1", text_at(s, "branch")) == "1\n");
+    }
+}
+
 TEST_CASE("a list that an agent has spoilt fails its step, and says why")
 {
     GitProject project;

@@ -317,6 +317,104 @@ TEST_CASE_FIXTURE(ItemsFixture, "a list may be a parameter or stand in the file"
     CHECK(done() == Lines{"a.1 do z 1", "b.1 do 1"});
 }
 
+TEST_CASE_FIXTURE(ItemsFixture, "of several tries, only the best one counts")
+{
+    auto fix = each("fix", "");
+    fix.for_each->list = {1, 2, 3};
+    fix.for_each->best_by = "score";
+    fix.results = "out-{index}.json";
+    const auto scored = [&](const std::string& number, std::string_view text) {
+        write_file(project / ("out-" + number + ".json"), text);
+        replies["fix." + number].creates = {"out-" + number + ".json"};
+    };
+    scored("1", R"({"score": 3, "name": "a"})");
+    scored("2", R"({"score": 7.5, "name": "b"})");
+    scored("3", R"({"score": 7.5, "name": "c"})");
+    auto use = step("use", {"fix"});
+    use.argv = {"use", "{steps.fix.results.name}", "{steps.fix.outcome}"};
+    SUBCASE("the first of the best")
+    {
+        run(workflow_of({fix, use}));
+        CHECK(done().back() == "use use b completed");
+    }
+    SUBCASE("a try that fails does not matter")
+    {
+        replies["fix.2"].status = ReportedStatus::failed;
+        run(workflow_of({fix, use}));
+        CHECK(done().back() == "use use c completed");
+        CHECK(of("fix.2").tolerated);
+    }
+    SUBCASE("a try without a number does not matter either")
+    {
+        scored("2", R"({"score": "7.5"})");
+        scored("3", "[]");
+        run(workflow_of({fix, use}));
+        CHECK(done().back() == "use use a completed");
+    }
+    CHECK(result.status == WorkflowStatus::completed);
+    const auto record = journal();
+    CHECK(std::ranges::count_if(record.transitions, [](const auto& entry) {
+              return std::holds_alternative<protocol::StepPicked>(entry.transition);
+          }) == 1);
+}
+
+TEST_CASE_FIXTURE(ItemsFixture, "without a best try the step fails, and nothing follows")
+{
+    auto fix = each("fix", "");
+    fix.for_each->list = {1, 2};
+    fix.for_each->best_by = "score";
+    fix.results = "out-{index}.json";
+    std::string reason;
+    SUBCASE("none has completed")
+    {
+        replies["fix.1"].status = replies["fix.2"].status = ReportedStatus::failed;
+        reason = "None of its items has completed";
+    }
+    SUBCASE("none has a number")
+    {
+        replies["fix.1"].creates = {"out-1.json"};
+        write_file(project / "out-1.json", R"({"score": null})");
+        replies["fix.2"].status = ReportedStatus::failed;
+        reason = "None of its items has a number 'score'; of 'fix.1', it is null";
+    }
+    run(workflow_of({fix, step("use", {"fix"})}));
+    CHECK(result.status == WorkflowStatus::failed);
+    CHECK(of("fix").reason == reason);
+    CHECK(of("fix").state == StepState::failed);
+    CHECK(of("use").reason == "It depends on 'fix', which failed");
+}
+
+TEST_CASE_FIXTURE(ItemsFixture, "several agents are chosen before anything runs")
+{
+    auto loaded = parse_workflow(
+        "id: w\nsteps:\n  - id: fix\n    best_of: {agents: [one, two], by: points}\n"
+        "    command: make\n    results: \"out-{index}.json\"\n",
+        "w.yaml");
+    REQUIRE(loaded.workflow);
+    CHECK(loaded.workflow->steps.front().for_each->best_by == "points");
+    options.assign = [](const WorkflowStep& s, CommandRequest& request) {
+        request.agent = s.agent + "!";
+        return s.agent == "three" ? std::string("unknown") : std::string();
+    };
+    for (const auto* const n : {"1", "2"}) {
+        replies[std::string("fix.") + n].creates = {std::string("out-") + n + ".json"};
+        write_file(project / (std::string("out-") + n + ".json"),
+                   std::string(R"({"points": )") + n + "}");
+    }
+    run(*loaded.workflow);
+    CHECK(result.status == WorkflowStatus::completed);
+    const auto& files = tree_at("").published;
+    REQUIRE(files.size() == 2);
+    CHECK(files[0].agent == "one!");
+    CHECK(files[1].agent == "two!");
+    CHECK(journal().steps[2].agent == "two");
+    results = 0;
+    loaded.workflow->steps.front().for_each->list.push_back("three");
+    start(*loaded.workflow);
+    clock->run(ctx);
+    CHECK(result.error == "Step 'fix': unknown\n");
+}
+
 TEST_CASE("steps for items start within their limit, and are cancelled together")
 {
     auto fix = each("fix", "");
@@ -394,7 +492,16 @@ TEST_CASE("what cannot be a list is reported with its place")
           Lines{"6:19: Step 'a': Item 2 is a list; an item is text, a number, true or false, or an "
                 "object"});
     CHECK(errors_of("  - id: a\n    argv: [x]\n    for_each: [1]\n    matrix: {a: [1]}\n") ==
-          Lines{"7:13: Step 'a': A step has either 'for_each' or 'matrix'"});
+          Lines{"6:15: Step 'a': A step has only one of 'for_each', 'matrix' and 'best_of'"});
+    CHECK(errors_of("  - id: a\n    argv: [x]\n    best_of: 1\n") ==
+          Lines{"6:14: Step 'a': Field 'best_of' must be an integer from 2 to 100"});
+    CHECK(errors_of("  - id: a\n    argv: [x]\n    best_of: {by: x}\n") ==
+          Lines{"6:14: Step 'a': best_of: Give either 'count' or 'agents'"});
+    CHECK(errors_of("  - id: a\n    command: x\n    agent: b\n    best_of: {agents: [c, d]}\n") ==
+          Lines{"7:23: Step 'a': best_of: The step has an 'agent', too"});
+    CHECK(errors_of("  - {id: plan, command: make}\n  - id: a\n    command: x\n"
+                    "    agent: \"{item}\"\n    for_each: plan.results.x\n") ==
+          Lines{"7:12: Step 'a': The agent cannot come from a list that is read during the run"});
     CHECK(errors_of("  - id: a\n    argv: [x]\n    matrix: {a: 1}\n").front() ==
           "6:17: Step 'a': matrix: Field 'a' must be a list of values");
     CHECK(errors_of("  - id: a\n    argv: [x]\n    matrix: {max_parallel: 1}\n") ==

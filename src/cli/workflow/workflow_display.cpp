@@ -279,7 +279,7 @@ std::string sentence_of(const WorkflowEvent& event)
         return text::printable(fmt::format("Running again: {}", fmt::join(event.steps, ", ")));
     const bool is_of_gate = event.type == WorkflowEvent::Type::gate_judged ||
                             event.type == WorkflowEvent::Type::sent_back;
-    if (event.type == WorkflowEvent::Type::expanded)
+    if (event.type == WorkflowEvent::Type::expanded || event.type == WorkflowEvent::Type::picked)
         return fmt::format("{}: {}", text::printable(event.step_id), event.message);
     if (!is_of_gate) return {};
     auto text =
@@ -324,7 +324,7 @@ json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
     if (event.result != nullptr) o["state"] = to_string(event.state);
     o["message"] = text::text_or_null(event.message);
     if (event.wait) o["waiting_for"] = protocol::to_json(*event.wait);
-    if (event.type == WorkflowEvent::Type::expanded ||
+    if (event.type == WorkflowEvent::Type::expanded || event.type == WorkflowEvent::Type::picked ||
         event.type == WorkflowEvent::Type::sent_back ||
         event.type == WorkflowEvent::Type::restarted)
         o["steps"] = json::array(event.steps.begin(), event.steps.end());

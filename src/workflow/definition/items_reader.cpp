@@ -17,6 +17,7 @@ namespace json = boost::json;
 using yaml::YamlNode;
 
 constexpr int max_items_at_once = 10'000;
+constexpr int max_best_of = 100;
 constexpr std::array<std::string_view, 4> matrix_words{"include", "exclude", "max_parallel",
                                                        "fail_fast"};
 
@@ -131,15 +132,49 @@ private:
     FieldReader& fields_;
 };
 
+// The same command several times, by one agent or by several.
+std::optional<WorkflowItems> read_best_of(FieldReader& step, std::string& agent)
+{
+    WorkflowItems items;
+    items.best_by = "score";
+    std::optional<int> count;
+    if (step.find("best_of")->kind != YamlNode::Kind::mapping) {
+        count = step.integer("best_of", 2, max_best_of);
+    } else {
+        auto fields = step.within("best_of");
+        count = fields->integer("count", 2, max_best_of);
+        const auto agents = fields->texts("agents");
+        for (const auto& name : agents) items.list.emplace_back(name);
+        if (auto name = fields->text("by"); name && !name->empty())
+            items.best_by = *std::move(name);
+        items.max_parallel = static_cast<std::size_t>(
+            fields->integer("max_parallel", 0, max_items_at_once).value_or(0));
+        if (fields->wrong().empty() && (count.has_value() == !agents.empty()))
+            fields->error(fields->node().at, "Give either 'count' or 'agents'");
+        if (!agents.empty() && !agent.empty())
+            fields->error("agents", "The step has an 'agent', too", "Remove one of them.");
+        if (!agents.empty()) agent = "{item}";
+        fields->check_keys();
+        step.take_wrong("best_of", *fields);
+    }
+    for (int k = 1; count && k <= *count; ++k) items.list.emplace_back(k);
+    return items;
+}
+
 }  // namespace
 
-std::optional<WorkflowItems> read_items_field(FieldReader& step)
+std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& agent)
 {
     const auto* const node = step.find("for_each");
-    if (node != nullptr && step.find("matrix") != nullptr) {
-        step.error("matrix", "A step has either 'for_each' or 'matrix'", "Remove one of them.");
+    const int ways = int(node != nullptr) + int(step.find("matrix") != nullptr) +
+                     int(step.find("best_of") != nullptr);
+    if (ways > 1) {
+        step.error(node != nullptr ? "for_each" : "matrix",
+                   "A step has only one of 'for_each', 'matrix' and 'best_of'",
+                   "Remove the others.");
         return std::nullopt;
     }
+    if (step.find("best_of") != nullptr) return read_best_of(step, agent);
     if (auto matrix = step.within("matrix")) {
         auto items = MatrixReader(*matrix).read();
         matrix->check_keys();

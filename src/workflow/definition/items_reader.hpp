@@ -4,10 +4,12 @@
 #include "workflow/definition/field_reader.hpp"
 
 #include <optional>
+#include <string>
 
 namespace autoexec::workflow {
 
-/// Reads `for_each` or `matrix` of a step. Empty if it has neither, or an invalid one.
-std::optional<WorkflowItems> read_items_field(FieldReader& step);
+/// Reads `for_each`, `matrix` or `best_of` of a step. Empty if it has none, or an invalid one.
+/// `best_of` sets the agent if it names several.
+std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& agent);
 
 }  // namespace autoexec::workflow

@@ -4,6 +4,8 @@
 #include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 #include "workflow/definition/definition.hpp"
+#include "workflow/plan/expansion.hpp"
+#include "workflow/plan/placeholders.hpp"
 #include "workflow/plan/plan.hpp"
 
 #include <fcntl.h>
@@ -56,10 +58,22 @@ void check_agents(const Definition& definition, const WorkflowReadOptions& optio
 {
     for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i) {
         if (definition.workflow.steps[i].manual) continue;
-        const auto found = options.check_agent(definition.workflow.steps[i]);
-        if (!found) continue;
-        add_problem(definition, {i, "agent", 0, found->message, found->hint, found->warning},
-                    report);
+        auto step = definition.workflow.steps[i];
+        const auto check = [&] {
+            const auto found = options.check_agent(step);
+            if (found)
+                add_problem(definition,
+                            {i, "agent", 0, found->message, found->hint, found->warning}, report);
+        };
+        const bool differ = step.for_each && !workflow::placeholders_in(step.agent).empty();
+        if (!differ) {
+            check();
+            continue;
+        }
+        for (const auto& item : definition.workflow.steps[i].for_each->list) {
+            step.agent = workflow::agent_for_item(definition.workflow.steps[i].agent, item);
+            check();
+        }
     }
 }
 

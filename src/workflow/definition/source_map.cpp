@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <span>
+#include <string_view>
+#include <vector>
 
 namespace autoexec::workflow {
 namespace {
@@ -10,18 +12,19 @@ using yaml::Position;
 using yaml::Report;
 using yaml::YamlNode;
 
-// The alternative key of a field.
-std::string_view other_name(std::string_view field)
+// The keys that set a field.
+std::vector<std::string_view> names_of(std::string_view field)
 {
-    if (field == "id") return "step";
-    if (field == "params") return "parameters";
-    if (field == "for_each") return "matrix";
-    return {};
+    if (field == "id") return {"id", "step"};
+    if (field == "params") return {"params", "parameters"};
+    if (field == "agent") return {"agent", "best_of"};
+    if (field == "for_each") return {"for_each", "matrix", "best_of"};
+    return {field};
 }
 
 const YamlNode* find_field(const YamlNode& mapping, std::string_view field)
 {
-    for (const auto name : {field, other_name(field)})
+    for (const auto name : names_of(field))
         if (const auto* const node = mapping.find(name);
             node != nullptr && node->kind != YamlNode::Kind::null)
             return node;

@@ -203,7 +203,7 @@ private:
         step_.command = fields_.text("command").value_or("");
         step_.argv = fields_.words("argv");
         step_.shell = fields_.texts("shell");
-        step_.for_each = read_items_field(fields_);
+        step_.for_each = read_items_field(fields_, step_.agent);
         if (const auto key = fields_.either("params", "parameters"); !key.empty())
             step_.params = fields_.object(key);
         read_manual();

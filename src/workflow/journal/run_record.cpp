@@ -3,6 +3,7 @@
 #include "text/json.hpp"
 #include "text/json_fields.hpp"
 #include "text/text.hpp"
+#include "workflow/plan/expansion.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -136,13 +137,15 @@ private:
             step_->usage.insert_or_assign(execution->execution_id, *execution->usage);
     }
 
+    void apply(const protocol::StepPicked&) {}
+
     void apply(const protocol::StepExpanded& expanded)
     {
         const auto agent = step_->agent;  // `find` may move the steps
         const auto action = step_->action;
         for (std::size_t k = 1; k <= expanded.items.size(); ++k) {
             auto* const part = find(protocol::part_id(expanded.step, k));
-            part->agent = agent;
+            part->agent = agent_for_item(agent, expanded.items[k - 1]);
             part->action = action;
         }
     }

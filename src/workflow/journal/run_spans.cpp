@@ -186,6 +186,12 @@ private:
             step->attributes["autoexec.items"] = expanded.items.size();
     }
 
+    void apply(const protocol::StepPicked& picked)
+    {
+        if (auto* const step = span_of(picked.step))
+            step->attributes["autoexec.picked"] = picked.picked;
+    }
+
     void apply(const protocol::GateJudged& judged)
     {
         const auto* const step = span_of(judged.step);

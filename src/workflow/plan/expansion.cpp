@@ -120,6 +120,15 @@ const json::value* value_in_item(const json::value& item, const std::vector<std:
     return at->is_null() ? nullptr : at;
 }
 
+std::string agent_for_item(std::string_view agent, const json::value& item)
+{
+    return fill_placeholders(agent, [&](const Placeholder& one) -> std::optional<std::string> {
+        if (one.kind != Placeholder::Kind::item) return std::nullopt;
+        const auto* const value = value_in_item(item, one.path.parts);
+        return value != nullptr ? std::optional(text_of(*value)) : std::nullopt;
+    });
+}
+
 std::string path_for_item(std::string_view path, const json::value& item, std::size_t number,
                           std::string& problem)
 {

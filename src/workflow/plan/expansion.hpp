@@ -31,6 +31,9 @@ std::string flaw_of_item(const boost::json::value& item);
 const boost::json::value* value_in_item(const boost::json::value& item,
                                         const std::vector<std::string>& path);
 
+/// The agent of the step for an item.
+std::string agent_for_item(std::string_view agent, const boost::json::value& item);
+
 /// The path of an artifact of the step for an item. `problem` is set to a sentence if a value of
 /// the item is not the name of a file: an agent may have written it.
 std::string path_for_item(std::string_view path, const boost::json::value& item, std::size_t number,

@@ -213,10 +213,29 @@ private:
                       "Let it decide about all of them: give it its own step."});
         if (is_closing(step(i)))
             complain({i, "for_each", 0, "The step runs nothing, so it cannot run for each item"});
+        if (!items.best_by.empty()) results_wanted_.insert(i);
+        check_agent_of_items(i);
         if (items.source.empty())
             check_items(i, items.list);
         else
             find_items(i, items.source);
+    }
+
+    // The agents are known before anything runs.
+    void check_agent_of_items(std::size_t i)
+    {
+        const auto& s = step(i);
+        const auto named = placeholders_in(s.agent);
+        const auto is_of_item = [](const Placeholder& one) {
+            return one.kind == Placeholder::Kind::item;
+        };
+        if (std::ranges::none_of(named, is_of_item)) return;
+        if (!s.for_each->source.empty())
+            complain({i, "agent", 0,
+                      "The agent cannot come from a list that is read during the run",
+                      "Name it, or let the file list the items."});
+        else
+            check_item_names(i, "agent", 0, s.agent);
     }
 
     void check_items(std::size_t i, const boost::json::array& list)
@@ -445,7 +464,12 @@ private:
     bool runs_script(std::size_t i) const
     {
         const auto& s = step(i);
-        return !s.manual && (s.agent.empty() || s.agent == "shell" || !s.shell.empty());
+        const bool names_shell =
+            s.for_each && std::ranges::any_of(s.for_each->list, [&s](const auto& item) {
+                return agent_for_item(s.agent, item) == "shell";
+            });
+        return !s.manual &&
+               (s.agent.empty() || s.agent == "shell" || !s.shell.empty() || names_shell);
     }
 
     // Without the step's success, there is no such value.

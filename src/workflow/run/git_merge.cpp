@@ -38,10 +38,13 @@ std::vector<Parent> GitWork::all_work() const
 {
     std::vector<Parent> work;
     for (std::size_t i = 0; i < state_.size(); ++i) {
-        if (state_.step(i).commit.empty()) continue;
+        const auto has_work = [this](std::size_t k) {
+            return !state_.step(k).commit.empty() && !state_.scheduler().is_left_out(k);
+        };
+        if (!has_work(i)) continue;
         bool is_built_upon = false;
         for (std::size_t k = 0; k < state_.size(); ++k)
-            is_built_upon |= inputs_.plan.steps[i].leads_to[k] && !state_.step(k).commit.empty();
+            is_built_upon |= inputs_.plan.steps[i].leads_to[k] && has_work(k);
         if (!is_built_upon || has_changed_)
             work.push_back({inputs_.workflow.steps[i].id, state_.step(i).commit});
     }

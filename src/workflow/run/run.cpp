@@ -163,6 +163,7 @@ asio::awaitable<void> Run::loop()
             else
                 conclude(std::move(outcome));
         }
+        pick_best();
         advance();
         if (!outcomes_.empty()) continue;
         if (state_->scheduler().in_flight() == 0 &&
@@ -193,6 +194,34 @@ void Run::cancel(asio::cancellation_type how)
     state_->scheduler().stop("The workflow was cancelled");
     git_->cancel(how);
     steps_->cancel_all(how);
+}
+
+/// Of the steps whose items have all ended.
+void Run::pick_best()
+{
+    auto& scheduler = state_->scheduler();
+    if (scheduler.stopped() && scheduler.stopped() != Scheduler::Stop::by_gate) return;
+    for (std::size_t i = 0; i < state_->size(); ++i) {
+        if (!scheduler.awaits_pick(i)) continue;
+        std::string problem;
+        const auto best = best_item(inputs_, *state_, i, problem);
+        if (!best) {
+            fail_late(i, "items", std::move(problem));
+            continue;
+        }
+        const auto& result = state_->step(i).result;
+        const auto& id = inputs_.workflow.steps[best->step].id;
+        if (!log_.record(protocol::StepPicked{result.id, result.round, id, best->value})) return;
+        state_->pick(i, best->step);
+        WorkflowEvent event;
+        event.type = WorkflowEvent::Type::picked;
+        event.step_id = result.id;
+        event.round = result.round;
+        event.state = result.state;
+        event.message = fmt::format("'{}' is the best: {}", id, best->value);
+        event.steps = {id};
+        log_.notify(std::move(event));
+    }
 }
 
 void Run::advance()
@@ -306,7 +335,7 @@ asio::awaitable<void> Run::merge()
     if (!git_->is_open() || cancelled_ || !refusal_.empty() || log_.error()) co_return;
     auto merged = co_await git_->merge_all();
     if (const auto conflicting = index_of(inputs_.workflow, merged.conflict)) {
-        fail_late(*conflicting, std::move(merged.problem));
+        fail_late(*conflicting, "merge_conflict", std::move(merged.problem));
     } else if (!merged.problem.empty()) {
         commit_ = std::move(merged.commit);
         merge_problem_ = "The work of the steps cannot be merged: " + merged.problem;
@@ -326,13 +355,13 @@ asio::awaitable<void> Run::merge()
     if (!problem.empty()) merge_problem_ = std::move(problem);
 }
 
-// It had completed, and its work conflicts with the rest.
-void Run::fail_late(std::size_t i, std::string reason)
+// It had completed, and its work conflicts with the rest, or none of its items can be the best.
+void Run::fail_late(std::size_t i, std::string code, std::string reason)
 {
     auto& step = state_->step(i);
     state_->scheduler().fail_late(i, reason);
     step.result.state = StepState::failed;
-    step.result.code = "merge_conflict";
+    step.result.code = std::move(code);
     step.result.reason = std::move(reason);
     step.result.tolerated = false;
     log_.record_end(*state_, i, false, true);

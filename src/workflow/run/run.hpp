@@ -49,6 +49,7 @@ private:
 
     asio::awaitable<void> loop();
     void check_requests();
+    void pick_best();
     void advance();
     void conclude(StepOutcome outcome);
     void judge(std::size_t i);
@@ -57,7 +58,7 @@ private:
     void cancel(asio::cancellation_type how);
 
     asio::awaitable<void> merge();
-    void fail_late(std::size_t i, std::string reason);
+    void fail_late(std::size_t i, std::string code, std::string reason);
     WorkflowResult finish();
     [[nodiscard]] std::string failure_sentence(const std::vector<std::size_t>& failures) const;
 

@@ -31,6 +31,7 @@ void find_work(const Plan& plan, const RunState& state, std::size_t i, std::vect
     for (const auto from : plan.steps[i].waits_for) {
         if (seen[from]) continue;
         seen[from] = true;
+        if (state.scheduler().is_left_out(from)) continue;
         if (!state.step(from).commit.empty())
             found.insert(from);
         else
@@ -91,7 +92,9 @@ void RunState::expand(std::size_t i, const boost::json::array& items)
 {
     workflow::expand(inputs_.workflow, inputs_.plan, inputs_.index, i, items.size());
     for (auto k = steps_.size(); k < inputs_.workflow.steps.size(); ++k) {
-        auto& part = steps_.emplace_back(*steps_[i].command.each);
+        const auto& all = inputs_.plan.steps[i].parts;
+        const auto item = static_cast<std::size_t>(std::ranges::find(all, k) - all.begin());
+        auto& part = steps_.emplace_back(steps_[i].command.run_for(item));
         part.result.id = inputs_.workflow.steps[k].id;
         part.command.request.step_id = part.result.id;
         if (!run_id.empty()) part.command.request.workflow_id = run_id;
@@ -103,6 +106,14 @@ void RunState::expand(std::size_t i, const boost::json::array& items)
         scheduler_.set_absent(parts[k], k >= items.size());
         if (k < items.size()) set_item(parts[k], items[k], k + 1);
     }
+}
+
+void RunState::pick(std::size_t i, std::size_t part)
+{
+    scheduler_.pick(i, part);
+    for (const auto k : inputs_.plan.steps[i].parts)
+        if (k != part && steps_[k].result.state != StepState::completed)
+            steps_[k].result.tolerated = true;
 }
 
 void RunState::set_item(std::size_t part, const boost::json::value& item, std::size_t number)
@@ -117,6 +128,7 @@ void RunState::set_item(std::size_t part, const boost::json::value& item, std::s
     step.item = item;
     step.number = number;
     step.item_problem.clear();
+    definition.agent = agent_for_item(inputs_.workflow.steps[whole].agent, item);
     plan.results = path_of(inputs_.plan.steps[whole].results);
     definition.creates.clear();
     for (const auto& path : inputs_.workflow.steps[whole].creates)
@@ -309,7 +321,15 @@ struct RunState::Replay {
         const auto& plan = state.inputs_.plan;
         const bool fits = expanded.items.size() <= max_items_limit &&
                           plan.steps.size() + expanded.items.size() <= 2 * max_steps;
-        if (plan.steps[i].has_items && step().command.each && fits) state.expand(i, expanded.items);
+        if (plan.steps[i].has_items && !step().command.each.empty() && fits)
+            state.expand(i, expanded.items);
+    }
+
+    void operator()(const protocol::StepPicked& picked) const
+    {
+        const auto& parts = state.inputs_.plan.steps[i].parts;
+        const auto part = index_of(state.inputs_.workflow, picked.picked);
+        if (part && std::ranges::find(parts, *part) != parts.end()) state.pick(i, *part);
     }
 
     // A step that was skipped because of failures is decided again.
@@ -382,7 +402,7 @@ bool anything_left(const RunState& state)
     const auto& scheduler = state.scheduler();
     if (scheduler.in_flight() > 0) return true;
     for (std::size_t i = 0; i < state.size(); ++i)
-        if (scheduler.node(i).judging) return true;
+        if (scheduler.node(i).judging || scheduler.awaits_pick(i)) return true;
     auto rehearsal = scheduler;
     Scheduler::Queries queries;
     queries.has_room = [](std::size_t) { return true; };

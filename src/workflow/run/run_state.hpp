@@ -120,6 +120,8 @@ public:
 
     /// A step has read its items: it has a step for each of them from now on.
     void expand(std::size_t i, const boost::json::array& items);
+    /// Only the work of this step counts, of those for the items of another one.
+    void pick(std::size_t i, std::size_t part);
     /// A round of a step begins.
     void start(std::size_t i, int round, protocol::EntryTime started_at, time_point now);
     /// Another step works in its worktree: what an earlier one finds there later is not its work.

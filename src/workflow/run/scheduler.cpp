@@ -95,7 +95,7 @@ Scheduler::Readiness Scheduler::readiness_of(std::size_t step, std::string& reas
 {
     const auto& plan = plan_.steps[step];
     for (const auto from : plan.waits_for)
-        if (!is_resolved(nodes_[from])) return Readiness::waits;
+        if (!is_resolved(nodes_[from]) || awaits_pick(from)) return Readiness::waits;
     if (!nodes_[step].forced && !is_entered(plan, reason)) return Readiness::impossible;
     for (const auto from : plan.depends_on) {
         if (plan.part_of == from ? nodes_[from].goes_on : goes_on(from)) continue;
@@ -179,9 +179,30 @@ std::vector<std::size_t> Scheduler::cancelled_by(std::size_t step) const
     return others;
 }
 
-/// With all steps for its items.
+bool Scheduler::picks(std::size_t step) const
+{
+    const auto& items = workflow_.steps[step].for_each;
+    return items && !items->best_by.empty();
+}
+
+bool Scheduler::awaits_pick(std::size_t step) const
+{
+    const auto& node = nodes_[step];
+    return picks(step) && node.state == StepState::completed && !node.picked &&
+           std::ranges::all_of(plan_.steps[step].parts,
+                               [this](std::size_t part) { return is_resolved(nodes_[part]); });
+}
+
+bool Scheduler::is_left_out(std::size_t step) const
+{
+    const auto& whole = plan_.steps[step].part_of;
+    return whole && picks(*whole) && nodes_[*whole].picked != step;
+}
+
+/// With all steps for its items, or the best of them.
 bool Scheduler::goes_on(std::size_t step) const
 {
+    if (picks(step)) return nodes_[step].goes_on && nodes_[step].picked;
     return nodes_[step].goes_on &&
            std::ranges::all_of(plan_.steps[step].parts,
                                [this](std::size_t part) { return nodes_[part].goes_on; });
@@ -372,6 +393,8 @@ void Scheduler::reset(std::size_t step)
     node.state = StepState::pending;
     node.goes_on = node.superseded = node.judging = false;
     node.exit.reset();
+    node.picked.reset();
+    if (const auto& whole = plan_.steps[step].part_of) nodes_[*whole].picked.reset();
     node.provided.clear();
     node.reason.clear();
 }
@@ -383,6 +406,13 @@ void Scheduler::stop(std::string reason, Stop kind)
     stop_ = kind;
 }
 
+/// Another step for the same list is better, so this one need not have succeeded.
+bool Scheduler::is_beaten(std::size_t step) const
+{
+    const auto& whole = plan_.steps[step].part_of;
+    return whole && nodes_[*whole].picked && is_left_out(step);
+}
+
 bool Scheduler::finished() const
 {
     return std::ranges::all_of(nodes_, is_resolved);
@@ -392,7 +422,7 @@ std::vector<std::size_t> Scheduler::failures() const
 {
     std::vector<std::size_t> found;
     for (std::size_t i = 0; i < nodes_.size(); ++i)
-        if (has_failed(nodes_[i].state) && !nodes_[i].goes_on) found.push_back(i);
+        if (has_failed(nodes_[i].state) && !nodes_[i].goes_on && !is_beaten(i)) found.push_back(i);
     return found;
 }
 

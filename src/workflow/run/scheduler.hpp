@@ -71,9 +71,10 @@ public:
         bool forced = false;      ///< A gate has sent back to it: no way in is asked for.
         std::optional<Exit> exit;
         std::set<std::string> provided;
-        int sent_back = 0;                ///< How often its gate has.
-        bool absent = false;              ///< There is no item for it.
-        std::size_t parts_in_flight = 0;  ///< Of the steps for its items.
+        int sent_back = 0;                  ///< How often its gate has.
+        bool absent = false;                ///< There is no item for it.
+        std::size_t parts_in_flight = 0;    ///< Of the steps for its items.
+        std::optional<std::size_t> picked;  ///< The best of them, if only that one counts.
         std::string reason;
     };
 
@@ -103,6 +104,12 @@ public:
     void grow() { nodes_.resize(plan_.steps.size()); }
     /// Whether there is an item for a step that has been added.
     void set_absent(std::size_t step, bool absent) { nodes_[step].absent = absent; }
+    /// All of a step's items have ended, and the best of them is not known.
+    [[nodiscard]] bool awaits_pick(std::size_t step) const;
+    void pick(std::size_t step, std::size_t part) { nodes_[step].picked = part; }
+    /// Whether another step for the same list is better, or none is known to be the best.
+    [[nodiscard]] bool is_left_out(std::size_t step) const;
+
     /// The steps for the same list that are in flight, if this one's failure cancels them.
     [[nodiscard]] std::vector<std::size_t> cancelled_by(std::size_t step) const;
 
@@ -138,6 +145,8 @@ private:
     [[nodiscard]] std::optional<Decision> decide_part(std::size_t step);
     [[nodiscard]] std::optional<std::size_t> failed_part(std::size_t step) const;
     [[nodiscard]] bool has_room_for_part(std::size_t step) const;
+    [[nodiscard]] bool is_beaten(std::size_t step) const;
+    [[nodiscard]] bool picks(std::size_t step) const;
     [[nodiscard]] bool goes_on(std::size_t step) const;
     [[nodiscard]] std::string why_not_after(std::size_t step) const;
     void count_in_flight(std::size_t step, bool begins);

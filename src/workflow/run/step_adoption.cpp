@@ -45,7 +45,7 @@ void StepRunner::resume(std::size_t i)
     take_slot(i);
     if (const auto* const it = step.running(); it && it->executed) {
         on_end_(*it->executed);
-    } else if (step.command.each && step.expanded_in != step.result.round) {
+    } else if (!step.command.each.empty() && step.expanded_in != step.result.round) {
         expand(i);
     } else if (step.command.runs_nothing) {
         on_end_(StepOutcome{i});

@@ -3,6 +3,7 @@
 #include "files/safe_files.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/json.hpp"
+#include "workflow/plan/expansion.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -216,7 +217,8 @@ std::string origin_of(const RunInputs& inputs, const RunState& state, std::size_
 StepState state_of_all(const RunInputs& inputs, const RunState& state, std::size_t i)
 {
     const auto& result = state.step(i).result;
-    if (result.state != StepState::completed) return result.state;
+    if (result.state != StepState::completed || state.scheduler().node(i).picked)
+        return result.state;
     for (const auto k : inputs.plan.steps[i].parts)
         if (const auto& part = state.step(k);
             !state.scheduler().node(k).absent && part.result.state != StepState::completed)
@@ -277,6 +279,7 @@ std::optional<json::value> named_value(const RunInputs& inputs, const RunState& 
             problem = fmt::format("there is no '{}'", name.text());
             return std::nullopt;
     }
+    if (const auto& picked = state.scheduler().node(i).picked) i = *picked;
     if (inputs.plan.steps[i].has_items) return values_of_items(inputs, state, i, name, problem);
     const auto results = results_of(state.step(i), inputs.plan.steps[i].results, problem);
     if (!results) return std::nullopt;
@@ -345,6 +348,31 @@ std::string missing_requirement(const RunInputs& inputs, const RunState& state, 
                            tree.string(), origin_of(inputs, state, i, path.value_or(need)));
     }
     return {};
+}
+
+std::optional<BestItem> best_item(const RunInputs& inputs, const RunState& state, std::size_t i,
+                                  std::string& problem)
+{
+    const auto& name = inputs.workflow.steps[i].for_each->best_by;
+    const auto path = parts_of_name(name);
+    std::optional<BestItem> best;
+    problem = "None of its items has completed";
+    for (const auto k : inputs.plan.steps[i].parts) {
+        if (state.scheduler().node(k).absent || state.step(k).result.state != StepState::completed)
+            continue;
+        std::string why;
+        const auto results = results_of(state.step(k), inputs.plan.steps[k].results, why);
+        const auto value = results ? value_at(*results, path, why) : std::nullopt;
+        if (!value || !value->is_number()) {
+            problem = fmt::format("None of its items has a number '{}'; of '{}', {}", name,
+                                  state.step(k).result.id,
+                                  value ? fmt::format("it is {}", describe(*value)) : why);
+            continue;
+        }
+        const auto number = value->to_number<double>();
+        if (!best || number > best->value) best = BestItem{k, number};
+    }
+    return best;
 }
 
 }  // namespace autoexec::workflow

@@ -25,6 +25,17 @@ std::optional<bool> condition_holds(const RunInputs& inputs, const RunState& sta
 std::optional<bool> gate_passes(const RunInputs& inputs, const RunState& state, std::size_t step,
                                 std::string& problem);
 
+/// A step for an item, and the number by which it is the best.
+struct BestItem {
+    std::size_t step = 0;
+    double value = 0;
+};
+
+/// The best of a step's items: of several the first. Empty, with a sentence, if none has completed
+/// with such a number.
+std::optional<BestItem> best_item(const RunInputs& inputs, const RunState& state, std::size_t step,
+                                  std::string& problem);
+
 /// What steps that work in place require and do not have before the run: a line for each.
 std::string missing_in_place(const RunInputs& inputs, const RunState& state);
 

@@ -1,6 +1,7 @@
 #include "workflow/run/step_commands.hpp"
 
 #include "text/text.hpp"
+#include "workflow/plan/expansion.hpp"
 #include "workflow/plan/placeholders.hpp"
 
 #include <fmt/format.h>
@@ -133,10 +134,10 @@ std::string missing_param(const RunInputs& inputs, std::size_t i)
     return {};
 }
 
-StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
-                         std::size_t i, std::string& problems)
+/// `step`: as it is for an item.
+StepCommand make_single_command(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
+                                std::size_t i, const WorkflowStep& step, std::string& problems)
 {
-    const auto& step = inputs.workflow.steps[i];
     StepCommand command{request_of(inputs, executor, i), is_closing(step), false, false, {}, {}};
     command.in_git = inputs.options.worktrees != WorktreeMode::in_place && !command.runs_nothing &&
                      step.worktree.empty();
@@ -147,12 +148,27 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
     if (is_assigned && inputs.options.automatic && executor.assign)
         problem = executor.assign(step, command.request);
     if (!problem.empty()) problems += fmt::format("Step '{}': {}\n", step.id, problem);
-    problems += missing_param(inputs, i);
     if (step.manual) return command;
     command.agent = command.request.agent.empty() ? step.agent : command.request.agent;
-    if (!step.for_each) return command;
-    StepCommand whole{command.request, true, false, false, {}, {}};
-    whole.each = std::make_shared<const StepCommand>(std::move(command));
+    return command;
+}
+
+StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
+                         std::size_t i, std::string& problems)
+{
+    const auto& step = inputs.workflow.steps[i];
+    problems += missing_param(inputs, i);
+    if (!step.for_each) return make_single_command(inputs, executor, i, step, problems);
+    StepCommand whole{request_of(inputs, executor, i), true, false, false, {}, {}};
+    auto part = step;
+    const bool differ = !placeholders_in(step.agent).empty();
+    for (const auto& item : step.for_each->list) {
+        if (!differ && !whole.each.empty()) break;
+        part.agent = agent_for_item(step.agent, item);
+        whole.each.push_back(make_single_command(inputs, executor, i, part, problems));
+    }
+    if (whole.each.empty())
+        whole.each.push_back(make_single_command(inputs, executor, i, part, problems));
     return whole;
 }
 

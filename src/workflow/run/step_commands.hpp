@@ -5,8 +5,9 @@
 #include "workflow/plan/placeholders.hpp"
 #include "workflow/plan/plan.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,17 @@ struct StepCommand {
     /// A person decides, and changes nothing in the worktree, which other steps use meanwhile.
     bool only_looks = false;
     std::string agent;  ///< The name whose limit counts; empty: none.
-    /// Of a step with items, which itself runs nothing: the command of each step for one of them.
-    std::shared_ptr<const StepCommand> each;
+    /// Of a step with items, which itself runs nothing: the command for each of them, or one for
+    /// all.
+    std::vector<StepCommand> each;
 
-    /// The command that is run for the step, or for each of its items.
-    [[nodiscard]] const StepCommand& run() const { return each ? *each : *this; }
+    /// The command that is run for the step, or for its first item.
+    [[nodiscard]] const StepCommand& run() const { return each.empty() ? *this : each.front(); }
+    /// The command for an item, counted from 0.
+    [[nodiscard]] const StepCommand& run_for(std::size_t item) const
+    {
+        return each.size() > 1 ? each[std::min(item, each.size() - 1)] : run();
+    }
 };
 
 /// The command of each step, in their order. `problems` gets a line for each error; if it has lines

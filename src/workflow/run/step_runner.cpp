@@ -88,7 +88,7 @@ void StepRunner::begin_work(std::size_t i)
     if (!step.command.in_git && !step.command.only_looks) state_.drop_other_baselines(step);
     log_.remove_markers_of(step);
     log_.notify(WorkflowEvent::Type::step_started, step);
-    if (step.command.each) {
+    if (!step.command.each.empty()) {
         expand(i);
     } else if (step.command.runs_nothing) {
         on_end_(StepOutcome{i});
