@@ -31,6 +31,13 @@ enum class StepNeed {
     conditional,  ///< Runs only if a `next` or a gate leads to it.
 };
 
+/// The part of a workflow to which a step belongs: each begins when those before it have ended.
+enum class StepPhase {
+    main,
+    on_failure,  ///< Runs only if a step before has failed.
+    finally,     ///< Runs also after failures, and if a gate has ended the workflow.
+};
+
 /// Where a gate leads.
 struct GateTarget {
     /// What the gate does.
@@ -114,6 +121,7 @@ struct WorkflowStep {
     std::vector<std::string> optional_steps;  ///< Waited for; may fail.
     std::string next;                         ///< A step id; empty: none.
     std::optional<WorkflowGate> gate;
+    StepPhase phase = StepPhase::main;
     StepNeed need = StepNeed::required;
     std::string condition;  ///< An expression: false means skipped. Empty: none.
 
@@ -179,6 +187,8 @@ struct Workflow {
     std::size_t max_parallel = 0;    ///< Steps at once; zero: no limit of its own.
     int max_rounds = 3;              ///< For gates without a limit.
     std::optional<int> max_retries;  ///< Of all steps of a run together. Absent: no limit.
+    /// Of the steps of the phase `main`, from the start of the run or its resumption. Absent: none.
+    std::optional<std::chrono::milliseconds> timeout;
 
     std::string path;  ///< Of the file; empty: made by an application.
     std::string hash;  ///< SHA-256 of the file, in hexadecimal; may be empty.

@@ -108,6 +108,8 @@ private:
             if (i + 1 < n && once_in(2)) w.steps[i].next = id_of(i + 1 + below(n - i - 1));
             if (once_in(3)) add_gate(w.steps[i], i, n);
         }
+        if (once_in(3))
+            w.steps.back().phase = once_in(2) ? StepPhase::finally : StepPhase::on_failure;
         w.max_rounds = 1 + static_cast<int>(below(3));
         return w;
     }
@@ -287,7 +289,7 @@ private:
                              step.state == StepState::cancelled;
             failed |= bad && !step.tolerated;
             const bool stopped = cancel_asked_ || step.reason.ends_with("has ended the workflow") ||
-                                 step.reason.ends_with("has failed");
+                                 step.reason.ends_with("has failed");  // also "No step has failed"
             if (step.state == StepState::skipped && step.round == 0 && !stopped)
                 REQUIRE_MESSAGE(may_be_skipped(i), step.id, ": ", step.reason);
         }

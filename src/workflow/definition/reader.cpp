@@ -24,10 +24,10 @@ constexpr int max_workflow_retries = 1'000'000;
 constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
-constexpr std::array<std::string_view, 15> workflow_fields{
+constexpr std::array<std::string_view, 18> workflow_fields{
     "id",          "name",     "description", "version", "type",       "schema_version",
     "auto_detect", "settings", "metadata",    "params",  "parameters", "steps",
-    "worktree",    "commit",   "env"};
+    "worktree",    "commit",   "env",         "timeout", "on_failure", "finally"};
 constexpr std::array<std::string_view, 3> types{"greenfield", "brownfield", "hybrid"};
 
 bool is_parameter_name(std::string_view name)
@@ -69,6 +69,7 @@ public:
         read_metadata();
         read_params();
         workflow_.env = read_variables(fields_);
+        workflow_.timeout = read_time(fields_, "timeout");
         read_steps();
         fields_.check_keys();
         definition_.source_map.set_wrong(fields_.wrong());
@@ -178,20 +179,30 @@ private:
     void read_steps()
     {
         if (fields_.find("steps") == nullptr) return report_missing_steps();
-        const auto* const items = fields_.list("steps", "step");
-        if (items == nullptr) return;
         bool has_all_ids = true;
         std::vector<bool> named;
-        for (std::size_t i = 0; i < items->size(); ++i) {
-            auto reading = read_step((*items)[i], i + 1, context_tier_, report_);
-            has_all_ids &= !reading.step.id.empty();
-            named.push_back(reading.named);
-            definition_.source_map.add_step((*items)[i], std::move(reading.wrong));
-            workflow_.steps.push_back(std::move(reading.step));
-        }
+        read_phase("steps", StepPhase::main, named, has_all_ids);
+        read_phase("on_failure", StepPhase::on_failure, named, has_all_ids);
+        read_phase("finally", StepPhase::finally, named, has_all_ids);
         if (!has_all_ids) return definition_.source_map.lack_ids();
         chain_named_steps(workflow_.steps, named);
         rewrite_conditions();
+    }
+
+    void read_phase(std::string_view key, StepPhase phase, std::vector<bool>& named,
+                    bool& has_all_ids)
+    {
+        const auto* const items =
+            fields_.find(key) != nullptr ? fields_.list(key, "step") : nullptr;
+        if (items == nullptr) return;
+        for (const auto& item : *items) {
+            auto reading = read_step(item, workflow_.steps.size() + 1, context_tier_, report_);
+            reading.step.phase = phase;
+            has_all_ids &= !reading.step.id.empty();
+            named.push_back(reading.named);
+            definition_.source_map.add_step(item, std::move(reading.wrong));
+            workflow_.steps.push_back(std::move(reading.step));
+        }
     }
 
     void report_missing_steps()

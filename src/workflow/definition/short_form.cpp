@@ -88,7 +88,8 @@ void chain_named_steps(std::vector<WorkflowStep>& steps, const std::vector<bool>
         auto& before = steps[i - 1];
         const bool placed =
             !step.needs.empty() || !step.depends_on.empty() || targets.contains(step.id);
-        const bool leads_elsewhere = !before.next.empty() || before.gate;
+        const bool leads_elsewhere =
+            !before.next.empty() || before.gate || before.phase != step.phase;
         if (named[i] && !placed && !leads_elsewhere && before.id != step.id) before.next = step.id;
     }
 }

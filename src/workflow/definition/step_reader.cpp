@@ -61,21 +61,6 @@ GateTarget target_named(const std::string& word)
     return {Kind::step, word};
 }
 
-std::optional<milliseconds> read_time(FieldReader& fields, std::string_view key)
-{
-    const auto* const node = fields.find(key);
-    if (node == nullptr) return std::nullopt;
-    const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
-    const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
-    if (time && time->count() > 0 && *time <= max_timeout) return time;
-    fields.error(key,
-                 fmt::format("Field '{}' must be a positive number of seconds, or as '90s'", key),
-                 may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
-                                      max_timeout.count())
-                        : yaml::type_hint(*node, "a number"));
-    return std::nullopt;
-}
-
 ManualStep read_manual_step(FieldReader& fields)
 {
     ManualStep manual;
@@ -332,6 +317,21 @@ StepReading read_step(const YamlNode& node, std::size_t number, int context_tier
     StepReading reading;
     reading.wrong.emplace_back("id");
     return reading;
+}
+
+std::optional<milliseconds> read_time(FieldReader& fields, std::string_view key)
+{
+    const auto* const node = fields.find(key);
+    if (node == nullptr) return std::nullopt;
+    const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
+    const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
+    if (time && time->count() > 0 && *time <= max_timeout) return time;
+    fields.error(key,
+                 fmt::format("Field '{}' must be a positive number of seconds, or as '90s'", key),
+                 may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
+                                      max_timeout.count())
+                        : yaml::type_hint(*node, "a number"));
+    return std::nullopt;
 }
 
 std::map<std::string, std::string> read_variables(FieldReader& fields)

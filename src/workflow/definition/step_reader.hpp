@@ -3,6 +3,7 @@
 #include "autoexec/workflow.hpp"
 #include "workflow/definition/field_reader.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -24,6 +25,9 @@ struct StepReading {
 /// a step without an id is unusable. `context_tier` is the default of that field.
 StepReading read_step(const yaml::YamlNode& node, std::size_t number, int context_tier,
                       yaml::Report& report);
+
+/// A positive time: `90`, `90s`, `15m` …
+std::optional<std::chrono::milliseconds> read_time(FieldReader& fields, std::string_view key);
 
 /// `env`: variables by name. A number or a boolean is the text that it is written as.
 std::map<std::string, std::string> read_variables(FieldReader& fields);

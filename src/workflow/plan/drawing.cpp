@@ -99,6 +99,8 @@ private:
         line("  {}  {}", step.id, what_is_run(step));
         if (!plan.waits_for.empty()) line("      after {}", ids(plan.waits_for, ", "));
         if (!step.condition.empty()) line("      if {}", step.condition);
+        if (step.phase == StepPhase::on_failure) line("      if a step has failed");
+        if (step.phase == StepPhase::finally) line("      in any case, at the end");
         if (step.for_each) line("      for each of {}", items_of(*step.for_each));
         if (!plan.from_repository.empty())
             line("      requires of the repository: {}", fmt::join(plan.from_repository, ", "));

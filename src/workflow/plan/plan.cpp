@@ -55,6 +55,7 @@ public:
         check_variables({}, workflow_.env);
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
         close();
+        order_phases();
         if (edges_ > max_edges) {
             if (problems_.size() == max_problems) problems_.pop_back();
             const auto message =
@@ -726,6 +727,33 @@ private:
                 connect(from, i, "the end");
             }
         }
+    }
+
+    // A phase waits for the last steps of those before it: these have waited for all others.
+    void order_phases()
+    {
+        std::vector<bool> leads_on(followers_.size());
+        for (std::size_t i = 0; i < followers_.size(); ++i)
+            for (const auto& [to, why] : followers_[i]) {
+                leads_on[i] = leads_on[i] || step(to).phase <= step(i).phase;
+                if (step(to).phase < step(i).phase) report_phase(i, to);
+            }
+        for (std::size_t i = 0; i < followers_.size(); ++i) {
+            if (step(i).phase == StepPhase::main) continue;
+            for (std::size_t from = 0; from < followers_.size(); ++from) {
+                if (step(from).phase >= step(i).phase || leads_on[from]) continue;
+                plan_.steps[i].after.push_back(from);
+                connect(from, i, "the phases");
+            }
+        }
+    }
+
+    void report_phase(std::size_t from, std::size_t to)
+    {
+        complain(
+            {to, "id", 0,
+             fmt::format("The step waits for '{}', which runs in a later phase", step(from).id),
+             "First run the steps, then those of 'on_failure', then those of 'finally'."});
     }
 
     /// False, with a problem, if steps wait for each other in a cycle.

@@ -182,7 +182,20 @@ void Run::check_requests()
                    : cancellation_type::partial);
     else if (take_run_cancel(context_->options.project_root, log_.run_id()))
         cancel(cancellation_type::partial);
+    check_time();
     steps_->poll_manual_steps();
+}
+
+void Run::check_time()
+{
+    const auto& timeout = inputs_.workflow.timeout;
+    const bool is_over = timeout && context_->options.clock->now() >= begun_ + *timeout;
+    auto& scheduler = state_->scheduler();
+    if (!is_over || late_ || cancelled_ || scheduler.has_ended_before(StepPhase::on_failure))
+        return;
+    late_ = true;
+    scheduler.stop("The time limit of the workflow is over", Scheduler::Stop::by_failure);
+    steps_->cancel_main();
 }
 
 void Run::cancel(asio::cancellation_type how)
@@ -200,7 +213,7 @@ void Run::cancel(asio::cancellation_type how)
 void Run::pick_best()
 {
     auto& scheduler = state_->scheduler();
-    if (scheduler.stopped() && scheduler.stopped() != Scheduler::Stop::by_gate) return;
+    if (scheduler.stopped() == Scheduler::Stop::by_request) return;
     for (std::size_t i = 0; i < state_->size(); ++i) {
         if (!scheduler.awaits_pick(i)) continue;
         std::string problem;
@@ -264,8 +277,7 @@ void Run::conclude(StepOutcome outcome)
     if (judged == Scheduler::Judged::by_gate) judge(i);
     for (const auto k : state_->scheduler().cancelled_by(i))
         steps_->cancel(k, asio::cancellation_type::partial);
-    if (state_->scheduler().stopped() == Scheduler::Stop::by_failure)
-        steps_->cancel_all(asio::cancellation_type::partial);
+    if (state_->scheduler().stopped() == Scheduler::Stop::by_failure) steps_->cancel_main();
 }
 
 void Run::judge(std::size_t i)
@@ -385,8 +397,10 @@ WorkflowResult Run::finish()
     const auto failures = state_->scheduler().failures();
     result.error = cancelled_          ? "The workflow was cancelled."
                    : !refusal_.empty() ? refusal_
-                   : failures.empty()  ? merge_problem_
-                                       : failure_sentence(failures);
+                   : late_ ? fmt::format("The workflow was stopped after its time limit of {}.",
+                                         text::format_duration(*inputs_.workflow.timeout))
+                   : failures.empty() ? merge_problem_
+                                      : failure_sentence(failures);
     result.status = cancelled_             ? WorkflowStatus::cancelled
                     : result.error.empty() ? WorkflowStatus::completed
                                            : WorkflowStatus::failed;

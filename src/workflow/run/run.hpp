@@ -49,6 +49,7 @@ private:
 
     asio::awaitable<void> loop();
     void check_requests();
+    void check_time();
     void pick_best();
     void advance();
     void conclude(StepOutcome outcome);
@@ -72,6 +73,7 @@ private:
     asio::cancellation_type requested_ = asio::cancellation_type::none;  ///< By the caller.
     bool cancelled_ = false;
     bool killing_ = false;  ///< By a terminal cancellation.
+    bool late_ = false;     ///< Stopped by the time limit of the workflow.
     std::string refusal_;   ///< Why no other step may start.
     std::string merge_problem_;
     std::string commit_;  ///< Of the run's branch, in the end.

@@ -60,7 +60,10 @@ std::optional<Decision> Scheduler::next(const Queries& queries)
 std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queries)
 {
     auto& node = nodes_[step];
-    if (stop_) return skip(step, stop_reason_, false);
+    if (stop_ && !ignores_stop(step)) return skip(step, stop_reason_, false);
+    // A step that was skipped because others are stopped may have ended before them.
+    const auto phase = workflow_.steps[step].phase;
+    if (phase != StepPhase::main && !has_ended_before(phase)) return std::nullopt;
     if (auto decision = decide_part(step)) return decision;
     std::string reason;
     switch (readiness_of(step, reason)) {
@@ -71,6 +74,9 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
         case Readiness::ready:
             break;
     }
+    if (workflow_.steps[step].phase == StepPhase::on_failure &&
+        !has_failed_before(StepPhase::on_failure))
+        return skip(step, "No step has failed", true);
     const bool is_limited = limits_.max_parallel > 0 && !workflow_.steps[step].manual;
     if ((is_limited && in_flight_ - waiting_ >= limits_.max_parallel) || !has_room_for_part(step) ||
         !queries.has_room(step))
@@ -249,7 +255,7 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
         finalize_failure(step);
         return Judged::settled;
     }
-    if (plan_.steps[step].has_gate && !stop_) {
+    if (plan_.steps[step].has_gate && (!stop_ || ignores_stop(step))) {
         node.judging = true;
         return Judged::by_gate;
     }
@@ -411,6 +417,25 @@ bool Scheduler::is_beaten(std::size_t step) const
 {
     const auto& whole = plan_.steps[step].part_of;
     return whole && nodes_[*whole].picked && is_left_out(step);
+}
+
+bool Scheduler::ignores_stop(std::size_t step) const
+{
+    return workflow_.steps[step].phase != StepPhase::main && stop_ != Stop::by_request;
+}
+
+bool Scheduler::has_ended_before(StepPhase phase) const
+{
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        if (workflow_.steps[i].phase < phase && (!is_resolved(nodes_[i]) || awaits_pick(i)))
+            return false;
+    return true;
+}
+
+bool Scheduler::has_failed_before(StepPhase phase) const
+{
+    return std::ranges::any_of(failures(),
+                               [&](std::size_t i) { return workflow_.steps[i].phase < phase; });
 }
 
 bool Scheduler::finished() const

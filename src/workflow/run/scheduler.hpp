@@ -130,6 +130,10 @@ public:
     /// Starts nothing more; pending steps are skipped for this reason. A later reason is ignored.
     void stop(std::string reason, Stop kind = Stop::by_request);
     [[nodiscard]] std::optional<Stop> stopped() const noexcept { return stop_; }
+    /// Whether that is not for this step: it runs after failures, too.
+    [[nodiscard]] bool ignores_stop(std::size_t step) const;
+    /// All steps of earlier phases have ended.
+    [[nodiscard]] bool has_ended_before(StepPhase phase) const;
 
     [[nodiscard]] const Node& node(std::size_t step) const { return nodes_[step]; }
     [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
@@ -145,6 +149,7 @@ private:
     [[nodiscard]] std::optional<Decision> decide_part(std::size_t step);
     [[nodiscard]] std::optional<std::size_t> failed_part(std::size_t step) const;
     [[nodiscard]] bool has_room_for_part(std::size_t step) const;
+    [[nodiscard]] bool has_failed_before(StepPhase phase) const;
     [[nodiscard]] bool is_beaten(std::size_t step) const;
     [[nodiscard]] bool picks(std::size_t step) const;
     [[nodiscard]] bool goes_on(std::size_t step) const;

@@ -120,7 +120,8 @@ bool StepRunner::is_unwanted(std::size_t i) const
 {
     const auto& scheduler = state_.scheduler();
     return cancelled_ || log_.error() || scheduler.node(i).superseded ||
-           (scheduler.stopped() && *scheduler.stopped() != Scheduler::Stop::by_gate);
+           (scheduler.stopped() && *scheduler.stopped() != Scheduler::Stop::by_gate &&
+            !scheduler.ignores_stop(i));
 }
 
 void StepRunner::end_unwanted(std::size_t i)
@@ -295,6 +296,12 @@ void StepRunner::cancel(std::size_t i, asio::cancellation_type how)
         on_end_(manual_.cancel(i));
     else if (step.in_flight())
         cancels_[i].emit(how);
+}
+
+void StepRunner::cancel_main()
+{
+    for (std::size_t i = 0; i < state_.size(); ++i)
+        if (!state_.scheduler().ignores_stop(i)) cancel(i, asio::cancellation_type::partial);
 }
 
 void StepRunner::cancel_all(asio::cancellation_type how)

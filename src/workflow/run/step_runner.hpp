@@ -47,6 +47,8 @@ public:
     void poll_manual_steps();
     /// Of a step that is not in flight: nothing.
     void cancel(std::size_t i, asio::cancellation_type how);
+    /// All that do not run after failures, too.
+    void cancel_main();
     void cancel_all(asio::cancellation_type how);
 
 private:
