@@ -14,6 +14,8 @@ namespace autoexec::cli {
     EACH(workflow_graph)           \
     EACH(workflow_list)            \
     EACH(workflow_status)          \
+    EACH(workflow_report)          \
+    EACH(workflow_schedule)        \
     EACH(workflow_cancel)          \
     EACH(workflow_approve)         \
     EACH(workflow_reject)          \
@@ -42,6 +44,8 @@ namespace autoexec::cli {
     EACH(audit_verify)             \
     EACH(records_gc)               \
     EACH(logs)                     \
+    EACH(diff)                     \
+    EACH(open)                     \
     EACH(attach)                   \
     EACH(wait)                     \
     EACH(cancel)                   \

@@ -30,9 +30,9 @@ constexpr std::chrono::minutes orphan_grace{1};
 // Git ends at once; a filter program may not.
 constexpr std::chrono::seconds stop_grace{2};
 
-constexpr std::array<std::string_view, 12> reading = {
-    "cat-file",   "config",   "diff-tree", "for-each-ref", "ls-files", "ls-tree",
-    "merge-base", "rev-list", "rev-parse", "status",       "var",      "version",
+constexpr std::array<std::string_view, 13> reading = {
+    "cat-file",   "config",   "diff",      "diff-tree", "for-each-ref", "ls-files", "ls-tree",
+    "merge-base", "rev-list", "rev-parse", "status",    "var",          "version",
 };
 
 // The subcommand among the arguments of a call; empty if there is none.

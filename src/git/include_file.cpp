@@ -28,7 +28,7 @@ using files::Links;
 using files::UniqueFd;
 
 constexpr const char* include_name = ".worktreeinclude";
-constexpr std::size_t portion = 1024 * 1024;
+constexpr std::size_t copy_portion = 1024 * 1024;
 constexpr std::size_t max_warnings = 20;
 
 // True if a link in the folder of `path` stays within the tree.
@@ -156,11 +156,11 @@ private:
                                               const asio::any_io_executor& ex)
     {
         for (;;) {
-            const auto size = ::sendfile(target, source, nullptr, portion);
+            const auto size = ::sendfile(target, source, nullptr, copy_portion);
             if (size < 0 && errno == EINTR) continue;
             if (size < 0) ec = files::last_error();
             if (size <= 0) co_return;
-            if (static_cast<std::size_t>(size) == portion)
+            if (static_cast<std::size_t>(size) == copy_portion)
                 co_await asio::post(ex, asio::use_awaitable);
         }
     }

@@ -59,6 +59,12 @@ void print_result(std::string_view text)
     if (first_result_error == 0) first_result_error = error;
 }
 
+void print_exact_result(std::string_view bytes)
+{
+    const int error = write_at_once(stdout, bytes);
+    if (first_result_error == 0) first_result_error = error;
+}
+
 void send_to_terminal(std::string_view bytes)
 {
     if (::isatty(STDERR_FILENO) == 1) (void)write_at_once(stderr, bytes);

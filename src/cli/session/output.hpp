@@ -38,6 +38,9 @@ void print_result(fmt::format_string<T...> format, T&&... values) requires(sizeo
     print_result(std::string_view(fmt::format(format, std::forward<T>(values)...)));
 }
 
+/// The same for bytes that are printed as they are: of a file for other programs, or safe already.
+void print_exact_result(std::string_view bytes);
+
 /// Prints a result as one line of JSON.
 void print_json(const boost::json::value& value);
 

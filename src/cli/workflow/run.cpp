@@ -3,6 +3,7 @@
 #include "cli/workflow/detached_run.hpp"
 #include "cli/workflow/live_workflow.hpp"
 #include "cli/workflow/setup.hpp"
+#include "cli/workflow/unseen_changes.hpp"
 #include "git_files/git_dir.hpp"
 #include "workflow/run/step_commands.hpp"
 
@@ -39,6 +40,7 @@ struct WorkflowRunCommandOptions : WorkflowFlags {
     bool in_place = false;
     std::string base;        ///< Empty: HEAD.
     std::string merge_into;  ///< Empty: no branch of the user's.
+    bool with_changes = false;
     bool dry_run = false;
     bool strict = false;
     bool detach = false;
@@ -206,16 +208,28 @@ int run_workflow(const WorkflowRunCommandOptions& options)
     auto run = make_run_options(options);
     auto workflow = read_workflow(options, root, params, run);
     // A run that works in place has no branch.
-    if (run.worktrees == WorktreeMode::in_place &&
-        !(options.base.empty() && options.merge_into.empty()))
-        fail(exit_usage, "{} requires steps with their own worktrees",
-             options.base.empty() ? "--merge-into" : "--base");
+    const char* const asked = !options.base.empty()         ? "--base"
+                              : !options.merge_into.empty() ? "--merge-into"
+                              : options.with_changes        ? "--with-changes"
+                                                            : nullptr;
+    if (run.worktrees == WorktreeMode::in_place && asked != nullptr)
+        fail(exit_usage, "{} requires steps with their own worktrees", asked);
 
     AutoExecutionConfigManager manager({}, root);
     const auto agents = apply_configuration(options, manager, workflow, run);
     if (options.dry_run) return dry_run(options, root, agents, workflow, run);
     if (options.detach) return detach_run(root, options.json);
-    return run_live(options, manager, agents, std::move(workflow), std::move(run));
+    const bool starts_from_checkout =
+        run.worktrees != WorktreeMode::in_place && options.base.empty();
+    const auto here = current_worktree(options, root);
+    if (options.with_changes) run.base = commit_of_changes(root, here);
+    // Before the run, during which the user may change more.
+    const auto unseen = starts_from_checkout && !options.with_changes && !options.session.quiet
+                            ? uncommitted_files(here)
+                            : std::vector<std::string>();
+    const int code = run_live(options, manager, agents, std::move(workflow), std::move(run));
+    print_message(unseen_sentence(unseen));
+    return code;
 }
 
 void define_workflow_run(CLI::App& app, WorkflowRunCommandOptions& o)
@@ -229,8 +243,12 @@ void define_workflow_run(CLI::App& app, WorkflowRunCommandOptions& o)
     app.add_flag("--in-place", o.in_place,
                  "Run steps without their own worktree in the worktree of the current folder")
         ->excludes(worktree);
-    app.add_option("--base", o.base, "Start the steps from this commit (default HEAD)")
-        ->type_name("REF");
+    auto* const base =
+        app.add_option("--base", o.base, "Start the steps from this commit (default HEAD)")
+            ->type_name("REF");
+    app.add_flag("--with-changes", o.with_changes,
+                 "Start the steps from the files of the current worktree, committed or not")
+        ->excludes(base);
     app.add_option("--merge-into", o.merge_into, "Merge the completed work into BRANCH")
         ->type_name("BRANCH");
     auto* const dry = app.add_flag("--dry-run", o.dry_run, "Show the plan without running it");

@@ -263,7 +263,7 @@ int collect_worktrees(const std::filesystem::path& root, const WorktreesConfig& 
     auto options = repository_options(root);
     options.max_file_bytes = config.max_file_bytes;
     std::optional<Collector> collector;
-    return with_repository(std::move(options), "gc", [&](auto repository) {
+    return with_repository(std::move(options), "worktree gc", [&](auto repository) {
         return collector.emplace(rules, root, std::move(repository), std::move(report)).collect();
     });
 }

@@ -83,7 +83,7 @@ int drop_work(const WorktreeDropOptions& options)
     if (options.refs.empty() && !options.older_than)
         fail(exit_usage, "give REF or --older-than TIME");
     if (!options.dry_run) require_reader();
-    return with_repository(repository_options(project_root(options)), "drop",
+    return with_repository(repository_options(project_root(options)), "worktree drop",
                            [&](auto repository) { return drop(options, std::move(repository)); });
 }
 

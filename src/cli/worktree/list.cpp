@@ -76,7 +76,7 @@ asio::awaitable<int> list(const CommonOptions& options, std::shared_ptr<git::Rep
 
 int list_worktrees(const CommonOptions& options)
 {
-    return with_repository(repository_options(project_root(options)), "list",
+    return with_repository(repository_options(project_root(options)), "worktree list",
                            [&](auto repository) { return list(options, repository); });
 }
 

@@ -52,7 +52,7 @@ int restore_work(const WorktreeRestoreOptions& options)
     auto where = repository_options(root);
     where.min_free_bytes = load_configuration(manager, true).worktrees.min_free_bytes;
     require_reader();
-    return with_repository(std::move(where), "restore",
+    return with_repository(std::move(where), "worktree restore",
                            [&](auto repository) { return restore(options, repository); });
 }
 

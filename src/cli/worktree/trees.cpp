@@ -91,8 +91,7 @@ asio::awaitable<int> open_and_work(
     auto opening = git::Repository::open(std::move(options));
     const auto opened = co_await std::move(opening);
     if (!opened.problem.empty()) {
-        print_message("autoexec worktree {}: {}\n", subcommand,
-                      text::printable(opened.problem, true));
+        print_message("autoexec {}: {}\n", subcommand, text::printable(opened.problem, true));
         co_return exit_invalid;
     }
     auto working = work(opened.repository);

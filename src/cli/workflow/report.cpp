@@ -1,0 +1,103 @@
+#include "cli/session/configuration.hpp"
+#include "cli/session/find_work.hpp"
+#include "cli/subcommand.hpp"
+#include "cli/workflow/report_text.hpp"
+#include "cli/workflow/runs.hpp"
+#include "cli/workflow/setup.hpp"
+#include "cli/worktree/trees.hpp"
+#include "files/safe_files.hpp"
+#include "git_files/git_dir.hpp"
+
+namespace autoexec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char report_examples[] = R"(
+Examples:
+  autoexec workflow report                             # of the newest run
+  autoexec workflow report 712942 --output report.md
+  gh pr create --head workflow/RUN --title "Feature" --body-file report.md
+)";
+
+struct WorkflowReportOptions {
+    CommonOptions common;
+    std::string run;  ///< Empty: the newest.
+    fs::path output;  ///< Empty: standard output.
+};
+
+// Nothing if a commit does not exist any more.
+asio::awaitable<std::optional<git::ChangeList>> changes_of(const git::Repository& repository,
+                                                           const Work& work)
+{
+    if (work.base.empty() || work.commit.empty()) co_return std::nullopt;
+    git::Comparison what(work.base, work.commit);
+    auto changes = co_await git::list_changes(repository, std::move(what));
+    if (!changes.problem.empty()) co_return std::nullopt;
+    co_return changes;
+}
+
+asio::awaitable<int> collect_changes(const workflow::RunRecord& run, RunReport& report,
+                                     std::shared_ptr<git::Repository> repository)
+{
+    for (const auto& work : works_of_steps(run))
+        if (auto changes = co_await changes_of(*repository, work))
+            report.step_changes.emplace(work.step_id, *std::move(changes));
+    Work whole;
+    whole.base = base_of(run);
+    whole.commit = run.commit;
+    report.changes = co_await changes_of(*repository, whole);
+    co_return exit_completed;
+}
+
+void write_report(const fs::path& path, std::string_view report)
+{
+    const auto absolute = fs::absolute(path).lexically_normal();
+    const auto folder = files::open_folder(absolute.parent_path());
+    auto ec = files::last_error();
+    if (folder)
+        ec = files::replace_file(folder.get(), absolute.filename().string(), report, 0644,
+                                 Durability::none);
+    if (ec) fail(exit_internal, "cannot write {}: {}", path.string(), ec.message());
+}
+
+int report_run(const WorkflowReportOptions& options)
+{
+    if (!options.output.empty() &&
+        (!options.output.has_filename() || fs::is_directory(options.output)))
+        fail(exit_usage, "--output is a folder: {}; give it the name of a file",
+             options.output.string());
+    const auto root = project_root(options.common);
+    const auto run = find_run(root, options.run);
+    RunReport report{run, configured_prices(root), {}, {}};
+    if (git_files::git_dir_of(root)) {
+        const int code = with_repository(
+            repository_options(root), "workflow report",
+            [&](auto repository) { return collect_changes(run, report, std::move(repository)); });
+        if (code != exit_completed) return code;
+    }
+    const auto text = report_text(report);
+    if (options.output.empty())
+        print_result(text);
+    else
+        write_report(options.output, text);
+    return exit_completed;
+}
+
+void define_workflow_report(CLI::App& app, WorkflowReportOptions& o)
+{
+    app.footer(report_examples);
+    add_project(app, o.common);
+    add_run_id(app, "run", o.run,
+               "The run's id, or its beginning or end (default: the newest run)");
+    app.add_option("-o,--output", o.output, "Write the report to FILE, replacing it")
+        ->type_name("FILE");
+}
+
+}  // namespace
+
+extern const Subcommand workflow_report_subcommand =
+    subcommand("workflow report", "Print a report of a run in Markdown, for a pull request",
+               define_workflow_report, report_run);
+
+}  // namespace autoexec::cli
