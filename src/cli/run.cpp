@@ -139,7 +139,8 @@ private:
     {
         auto resolving = new_worktrees_.commit_of(ref_of_new_worktree(job));
         auto commit = co_await std::move(resolving);
-        auto making = new_worktrees_.create(name_of_new_worktree(job), std::move(commit));
+        auto making = new_worktrees_.create(name_of_new_worktree(job), std::move(commit),
+                                            options_.submission.reuse);
         auto made = co_await std::move(making);
         if (!made.path.empty()) job.request.worktree = made.path;
         co_return std::move(made.problem);
@@ -160,7 +161,14 @@ private:
         co_await asio::this_coro::throw_if_cancelled(false);
         auto [ec, result] = co_await session_.executor().async_execute_command(
             job.request, asio::as_tuple(asio::use_awaitable));
+        std::string branch;
+        if (!job.new_worktree.empty()) {
+            auto committing = new_worktrees_.commit(name_of_new_worktree(job), result);
+            branch = co_await std::move(committing);
+        }
         conclude(std::move(result), static_cast<bool>(ec));
+        if (!branch.empty() && !options_.session.quiet)
+            print_message("The work is on the branch {0}: git merge {0}\n", branch);
     }
 
     void cancel(asio::cancellation_type type)
@@ -264,6 +272,8 @@ void define_run(CLI::App& app, RunOptions& o)
     add_common(app, o);
     add_job(app, o);
     add_session(app, o.session);
+    app.add_flag("--reuse", o.submission.reuse,
+                 "Run in the worktree of --new-worktree if it exists already");
     app.add_flag("--detach", o.submission.detach,
                  "Put the commands into the queue, print their ids, and return");
     app.add_option("--priority", o.submission.priority,

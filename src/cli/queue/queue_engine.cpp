@@ -299,7 +299,7 @@ asio::awaitable<void> QueueEngine::run_one(Flights::iterator flight,
 asio::awaitable<void> QueueEngine::execute(Flight& flight, CommandRequest request,
                                            std::optional<AttemptReference> attempt)
 {
-    request.hooks = hooks(flight.request);
+    request.hooks = hooks(flight.request, flight.new_worktree);
     session_.add_worktree(request.worktree);
     auto& executor = session_.executor();
     std::tuple<error_code, ExecutionResult> end;
@@ -344,6 +344,7 @@ asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandReque
     auto made = co_await std::move(making);
     if (!made.problem.empty()) co_return made.problem;
     flight.worktree = request.worktree = queued.request.worktree = made.path;
+    flight.new_worktree = tree.name;
     queued.new_worktree.reset();
     const auto ec = folder_.update_started(queued);
     flight.request = std::make_shared<const protocol::QueuedRequest>(std::move(queued));
@@ -352,14 +353,19 @@ asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandReque
 
 // Before the running record is removed, so that a kill loses no end. If it cannot be written, the
 // next engine adopts the attempt.
-std::shared_ptr<const CommandHooks> QueueEngine::hooks(queue::Request request)
+std::shared_ptr<const CommandHooks> QueueEngine::hooks(queue::Request request,
+                                                       std::string new_worktree)
 {
     auto hooks = std::make_shared<CommandHooks>();
     // While it waits for a slot of another process, it is shown and cancelled as one that waits.
     hooks->on_wait = [this, id = request->id()] { folder_.put_back(id); };
     hooks->on_start = [this, id = request->id()] { return start_again(id); };
-    hooks->on_end = [this,
-                     queued = std::move(request)](ExecutionResult result) -> asio::awaitable<void> {
+    hooks->on_end = [this, queued = std::move(request), tree = std::move(new_worktree)](
+                        ExecutionResult result) -> asio::awaitable<void> {
+        if (!tree.empty()) {
+            auto committing = new_worktrees_.commit(tree, result);
+            (void)co_await std::move(committing);
+        }
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         if (const auto ec = put_result(*queued, result, false)) throw system_error(ec);

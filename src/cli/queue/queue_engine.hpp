@@ -46,6 +46,7 @@ private:
 
         queue::Request request;
         std::filesystem::path worktree;  ///< Empty: not created yet.
+        std::string new_worktree;        ///< Its name, if this engine has created it.
         bool is_cancelled = false;       ///< By a person, not by the end of the engine.
         asio::cancellation_signal cancel;
     };
@@ -75,7 +76,9 @@ private:
     asio::awaitable<std::string> make_tree(Flight& flight, CommandRequest& request);
     asio::awaitable<void> execute(Flight& flight, CommandRequest request,
                                   std::optional<AttemptReference> attempt);
-    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks(queue::Request request);
+    /// `new_worktree`: its name, if one was created for the request.
+    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks(queue::Request request,
+                                                            std::string new_worktree);
     [[nodiscard]] bool start_again(const std::string& id);
     void conclude(const protocol::QueuedRequest& request, ExecutionResult result,
                   bool is_internal_error);

@@ -76,7 +76,7 @@ std::vector<QueuedRequest> requests_of(const SubmissionOptions& options, const S
         auto queued = queued_request(std::move(job.request), flags);
         queued.rerun_of = std::move(job.rerun_of);
         if (has_new_tree) {
-            queued.new_worktree = {std::move(name), std::move(ref)};
+            queued.new_worktree = {std::move(name), std::move(ref), options.reuse};
             queued.request.worktree.clear();
         }
         queued.priority = options.priority.value_or(0);

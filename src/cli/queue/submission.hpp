@@ -16,6 +16,7 @@ namespace autoexec::cli {
 struct SubmissionOptions {
     bool detach = false;
     std::optional<int> priority;
+    bool reuse = false;  ///< Also without `detach`: new worktrees may exist.
 };
 
 /// Why options cannot be combined with `--detach`, or have no meaning without it.

@@ -2,18 +2,39 @@
 
 #include "cli/session/output.hpp"
 #include "cli/worktree/trees.hpp"
+#include "text/columns.hpp"
 #include "text/text.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace autoexec::cli {
+namespace {
+
+constexpr std::size_t max_subject = 72;
+
+std::string message_of_command(const ExecutionResult& result, const Redactor& redactor)
+{
+    auto subject = text::one_line(redactor.redact(result.command));
+    if (subject.size() > max_subject) subject = std::string(text::head(subject, max_subject)) + "…";
+    return fmt::format("{}\n\nExecution: {}\nAttempt: {}\n", subject, result.execution_id,
+                       result.attempts);
+}
+
+}  // namespace
 
 NewWorktrees::NewWorktrees(const CommandSession& session, const WorktreesConfig& config,
                            std::shared_ptr<git::Interrupt> interrupt)
-    : options_(repository_options(session.root()))
+    : options_(repository_options(session.root())),
+      redactor_(session.options().redactor ? session.options().redactor
+                                           : std::make_shared<const Redactor>())
 {
     options_.spawner = session.spawner();
     options_.min_free_bytes = config.min_free_bytes;
+    options_.max_file_bytes = config.max_file_bytes;
     options_.interrupt = std::move(interrupt);
 }
 
@@ -21,7 +42,9 @@ asio::awaitable<void> NewWorktrees::open()
 {
     if (opened_.repository) co_return;
     auto opening = git::Repository::open(options_);
-    opened_ = co_await std::move(opening);
+    auto opened = co_await std::move(opening);
+    // Another operation uses the one that it has opened meanwhile.
+    if (!opened_.repository) opened_ = std::move(opened);
 }
 
 asio::awaitable<std::string> NewWorktrees::commit_of(std::string ref)
@@ -45,7 +68,25 @@ asio::awaitable<git::NewTree> NewWorktrees::create(std::string name, std::string
     made = co_await std::move(making);
     for (const auto& warning : made.warnings)
         print_message("warning: {}\n", text::printable(warning));
+    if (!reuse && made.problem.ends_with("already exists."))
+        made.problem += " Choose another name, or use --reuse to run the command there.";
     co_return made;
+}
+
+asio::awaitable<std::string> NewWorktrees::commit(std::string name, ExecutionResult& result)
+{
+    if (result.status != ExecutionStatus::completed) co_return std::string();
+    co_await open();
+    if (!opened_.repository) co_return std::string();
+    const auto branch = std::string(git::own_branches) + name;
+    auto message = message_of_command(result, *redactor_);
+    auto committing =
+        git::commit_work(*opened_.repository, result.worktree, branch, std::move(message));
+    auto work = co_await std::move(committing);
+    std::ranges::move(work.warnings, std::back_inserter(result.warnings));
+    if (!work.problem.empty())
+        result.warnings.push_back("Its work is not committed: " + work.problem);
+    co_return work.changed ? branch : std::string();
 }
 
 }  // namespace autoexec::cli

@@ -27,10 +27,16 @@ public:
     /// Prints warnings. With `reuse`, an existing worktree of that name is used as it is.
     asio::awaitable<git::NewTree> create(std::string name, std::string commit, bool reuse = false);
 
+    /// Commits all changes of a completed command to the branch of the worktree that was created
+    /// for it, as those of a step. Problems become warnings of `result`, which must outlive the
+    /// operation. Returns the branch; empty: there was nothing to commit.
+    asio::awaitable<std::string> commit(std::string name, ExecutionResult& result);
+
 private:
     asio::awaitable<void> open();
 
     git::RepositoryOptions options_;
+    std::shared_ptr<const Redactor> redactor_;
     git::Repository::Opened opened_;
     std::map<std::string, std::string> commits_;  ///< By REF.
 };
