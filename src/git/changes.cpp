@@ -96,11 +96,15 @@ std::int64_t sum_of(const std::vector<FileChange>& files,
 
 std::optional<Entry> entry_of(const Repository& repository, const fs::path& folder)
 {
+    std::error_code ec;
+    if (!fs::is_directory(folder, ec)) return std::nullopt;
     error_code shortage;
     const auto tree = git_files::find_tree_in(repository.common, folder, shortage);
     if (!tree) return std::nullopt;
     if (auto entry = find_entry(repository.common, tree->top)) return entry;
-    std::error_code ec;
+    // A folder in the place of a worktree that was removed is not a part of the checkout around it.
+    const auto relative = folder.lexically_relative(repository.trees_folder());
+    if (!relative.empty() && *relative.begin() != "..") return std::nullopt;
     const auto& main = repository.main;
     return main && fs::equivalent(main->tree, tree->top, ec) ? main : std::nullopt;
 }

@@ -434,6 +434,10 @@ TEST_CASE("subcommands that only read create nothing")
     run({"health"});
     run({"workflow", "list"});
     run({"workflow", "status"});
+    run({"workflow", "report"});
+    run({"workflow", "schedule", "--list"});
+    run({"diff", "none"});
+    run({"open", "none"});
     run({"worktree", "list"});
     run({"agents", "list"});
     run({"config", "show"});

@@ -47,6 +47,45 @@ TEST_CASE("nothing that an agent or file is called becomes markup, a link or a m
     CHECK(contains(report.out, "\n| ``@team `x` <img src=q> ¦#1`` | added | +1 −0 |\n"));
 }
 
+TEST_CASE("--create-pr pushes the branch of a run, and gives the report to gh")
+{
+    GitProject project;
+    const auto beside = project.root().parent_path();
+    write_file(beside / "bin/gh", "#!/bin/sh\nprintf '%s\\n' \"$@\" >'" + beside.string() +
+                                      "/words'\ncat >'" + beside.string() +
+                                      "/body'\necho https://example.org/pull/1\n");
+    fs::permissions(beside / "bin/gh", fs::perms::owner_all);
+    project.set("PATH", (beside / "bin").string() + ":/usr/bin:/bin");
+    project.git({"init", "-q", "--bare", (beside / "remote").string()});
+    project.git({"remote", "add", "origin", (beside / "remote").string()});
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo one >a");
+    project.git({"branch", "develop"});
+    REQUIRE(project.go({"--merge-into", "develop"}).code == 0);
+    const auto run = text_at(project.newest_run(), "run_id");
+
+    auto ended = project.run({"workflow", "report", run, "--create-pr", "--remote", "none"});
+    CHECK(ended.code == 1);
+    CHECK(contains(ended.err, "cannot push workflow/" + run + " to none: "));
+    CHECK(project.run({"workflow", "report", run, "--create-pr", "--remote=--mirror"}).code == 2);
+    CHECK_FALSE(fs::exists(beside / "words"));
+
+    ended = project.run({"workflow", "report", run, "--create-pr"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(ended.out == "https://example.org/pull/1\n");
+    CHECK(project.git_in(beside / "remote", {"rev-parse", "workflow/" + run}) ==
+          project.rev(project.branch()));
+    CHECK(lines_of(read_file(beside / "words")) == Words{"pr", "create", "--head=workflow/" + run,
+                                                         "--title=w", "--body-file=-",
+                                                         "--base=develop"});
+    CHECK(read_file(beside / "body") == project.run({"workflow", "report", run}).out);
+
+    fs::remove(beside / "bin/gh");
+    ended = project.run({"workflow", "report", run, "--create-pr"});
+    CHECK(ended.code == 1);
+    CHECK(contains(ended.err, "is pushed, but the program gh is not installed"));
+}
+
 TEST_CASE("the reasons of failures are in a report, also of a run in place")
 {
     WorkflowProject project;

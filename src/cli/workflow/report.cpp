@@ -1,6 +1,7 @@
 #include "cli/session/configuration.hpp"
 #include "cli/session/find_work.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/workflow/pull_request.hpp"
 #include "cli/workflow/report_text.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
@@ -17,13 +18,15 @@ constexpr char report_examples[] = R"(
 Examples:
   autoexec workflow report                             # of the newest run
   autoexec workflow report 712942 --output report.md
-  gh pr create --head workflow/RUN --title "Feature" --body-file report.md
+  autoexec workflow report 712942 --create-pr
 )";
 
 struct WorkflowReportOptions {
     CommonOptions common;
     std::string run;  ///< Empty: the newest.
     fs::path output;  ///< Empty: standard output.
+    bool create_pr = false;
+    std::string remote = "origin";
 };
 
 // Nothing if a commit does not exist any more.
@@ -77,10 +80,13 @@ int report_run(const WorkflowReportOptions& options)
         if (code != exit_completed) return code;
     }
     const auto text = report_text(report);
-    if (options.output.empty())
+    if (!options.output.empty()) write_report(options.output, text);
+    if (options.create_pr) {
+        require_reader();
+        create_pull_request(root, run, options.remote, text);
+    } else if (options.output.empty()) {
         print_result(text);
-    else
-        write_report(options.output, text);
+    }
     return exit_completed;
 }
 
@@ -92,6 +98,12 @@ void define_workflow_report(CLI::App& app, WorkflowReportOptions& o)
                "The run's id, or its beginning or end (default: the newest run)");
     app.add_option("-o,--output", o.output, "Write the report to FILE, replacing it")
         ->type_name("FILE");
+    auto* const create = app.add_flag(
+        "--create-pr", o.create_pr,
+        "Push the branch of the run and create a pull request with this text, by the program gh");
+    app.add_option("--remote", o.remote, "Push to this remote (default origin)")
+        ->type_name("NAME")
+        ->needs(create);
 }
 
 }  // namespace

@@ -110,16 +110,16 @@ public:
         return fs::exists(fs::symlink_status(folder_ / "timers.target.wants" / timer()));
     }
 
-    /// The timer last: it starts the service.
+    /// The timer last: it starts the service. Words may be secret, so others cannot read them.
     void write(const WorkflowSchedule& schedule) const
     {
         error_code ec;
         const auto folder = files::make_folders(folder_, ec);
         if (folder)
-            ec = files::replace_file(folder.get(), service(), service_unit(schedule), 0644,
+            ec = files::replace_file(folder.get(), service(), service_unit(schedule), 0600,
                                      Durability::power);
         if (folder && !ec)
-            ec = files::replace_file(folder.get(), timer(), timer_unit(schedule), 0644,
+            ec = files::replace_file(folder.get(), timer(), timer_unit(schedule), 0600,
                                      Durability::power);
         if (ec)
             fail(exit_internal, "cannot write {}: {}", (folder_ / timer()).string(), ec.message());
