@@ -32,6 +32,9 @@ struct RetryPolicy {
     bool operator==(const RetryPolicy&) const = default;
 };
 
+/// Limits of `CommandRequest::priority`; the lowest one is `-max_priority`.
+inline constexpr int max_priority = 1000;
+
 struct CommandHooks;
 
 /// What the program of a command starts with, besides what its agent gives it.
@@ -129,6 +132,11 @@ struct CommandRequest : ExecutionIds {
     /// The command is safe to run twice: allows retries after a time-out, a lost agent, or a
     /// failure of which the agent did not report whether it is retryable.
     bool idempotent = false;
+
+    /// Of the commands that wait for a slot, those with a higher number start first, and equal ones
+    /// in the order in which they asked: those of this executor, and with `LimitScope::project`
+    /// also those of others. The same applies to a worktree, within this executor.
+    int priority = 0;
 
     // Instead of the executor's options of these names.
     std::optional<std::chrono::milliseconds> timeout;

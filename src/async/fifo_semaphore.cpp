@@ -1,20 +1,23 @@
 #include "async/fifo_semaphore.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace autoexec::async {
 
-bool FifoSemaphore::take()
+bool FifoSemaphore::take(int priority)
 {
-    if (taken_ >= slots_ || (source_ != nullptr && !source_->acquire())) return false;
+    if (taken_ >= slots_ || (source_ != nullptr && !source_->acquire(priority))) return false;
     ++taken_;
     return true;
 }
 
 void FifoSemaphore::join(Ticket& ticket)
 {
-    ticket.admitted = waiting_.empty() && take();
-    if (!ticket.admitted) waiting_.push_back(&ticket);
+    auto place = waiting_.end();
+    while (place != waiting_.begin() && (*std::prev(place))->priority < ticket.priority) --place;
+    ticket.admitted = place == waiting_.begin() && take(ticket.priority);
+    if (!ticket.admitted) waiting_.insert(place, &ticket);
 }
 
 // The slot passes straight to the next in the queue: a later caller cannot overtake it.
@@ -25,7 +28,8 @@ void FifoSemaphore::leave(Ticket& ticket)
         return;
     }
     const bool has_next = taken_ <= slots_ && !waiting_.empty();
-    if (has_next && (source_ == nullptr || !source_->others_wait())) return admit_first();
+    if (has_next && (source_ == nullptr || !source_->others_wait(waiting_.front()->priority)))
+        return admit_first();
     --taken_;
     if (source_ != nullptr) source_->release();
 }
@@ -38,7 +42,7 @@ void FifoSemaphore::set_slots(std::size_t slots)
 
 void FifoSemaphore::admit_waiting()
 {
-    while (!waiting_.empty() && take()) admit_first();
+    while (!waiting_.empty() && take(waiting_.front()->priority)) admit_first();
 }
 
 void FifoSemaphore::admit_first()

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <list>
+#include <optional>
 
 namespace autoexec::async {
 
@@ -13,15 +14,16 @@ class SlotSource {
 public:
     virtual ~SlotSource() = default;
 
-    /// False: there is none now. The owner of the semaphore calls `retry` when there may be one.
-    virtual bool acquire() = 0;
+    /// False: there is none now for this priority. The owner of the semaphore calls `retry` when
+    /// there may be one.
+    virtual bool acquire(int priority) = 0;
     virtual void release() = 0;
-    /// True if others wait, so that what is released is for them first.
-    [[nodiscard]] virtual bool others_wait() = 0;
+    /// True if others wait with at least this priority, so that what is released is for them first.
+    [[nodiscard]] virtual bool others_wait(int priority) = 0;
 };
 
-/// A semaphore whose slots are granted in the order of asking. Thread safety: none; use it on one
-/// strand. It must outlive its guards.
+/// A semaphore whose slots are granted by priority, those of the same priority in the order of
+/// asking. Thread safety: none; use it on one strand. It must outlive its guards.
 class FifoSemaphore {
 public:
     /// Zero slots: no limit. The source, if any, must outlive this.
@@ -34,10 +36,11 @@ public:
     void set_slots(std::size_t slots);
     [[nodiscard]] bool idle() const noexcept { return waiting_.empty() && taken_ == 0; }
 
-    /// The first in the queue waits for the source alone.
-    [[nodiscard]] bool needs_source() const noexcept
+    /// The priority of the first in the queue, if that waits for the source alone.
+    [[nodiscard]] std::optional<int> priority_at_source() const noexcept
     {
-        return source_ != nullptr && taken_ < slots_ && !waiting_.empty();
+        const bool needs_source = source_ != nullptr && taken_ < slots_ && !waiting_.empty();
+        return needs_source ? std::optional(waiting_.front()->priority) : std::nullopt;
     }
     /// Asks the source again.
     void retry() { admit_waiting(); }
@@ -46,12 +49,13 @@ private:
     friend class SemaphoreGuard;
     struct Ticket {
         Timer* alarm = nullptr;
+        int priority = 0;  ///< Higher ones are admitted first.
         bool admitted = false;
     };
 
     void join(Ticket& ticket);
     void leave(Ticket& ticket);
-    [[nodiscard]] bool take();
+    [[nodiscard]] bool take(int priority);
     void admit_waiting();
     void admit_first();
 
@@ -65,9 +69,10 @@ private:
 class SemaphoreGuard {
 public:
     /// `alarm` is woken when the slot is granted.
-    SemaphoreGuard(FifoSemaphore& semaphore, Timer& alarm) : semaphore_(semaphore)
+    SemaphoreGuard(FifoSemaphore& semaphore, Timer& alarm, int priority = 0) : semaphore_(semaphore)
     {
         ticket_.alarm = &alarm;
+        ticket_.priority = priority;
         semaphore_.join(ticket_);
     }
     ~SemaphoreGuard() { semaphore_.leave(ticket_); }

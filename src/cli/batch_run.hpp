@@ -1,7 +1,6 @@
 #pragma once
 
 #include "cli/cli.hpp"
-#include "cli/queue/submission.hpp"
 #include "cli/session/jobs.hpp"
 
 #include <string>
@@ -12,7 +11,8 @@ namespace autoexec::cli {
 /// How `autoexec run` runs its commands.
 struct BatchOptions : CommonOptions {
     SessionFlags session;
-    SubmissionOptions submission;
+    bool detach = false;
+    bool reuse = false;  ///< New worktrees may exist.
     bool show_output = false;
 };
 

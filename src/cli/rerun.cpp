@@ -153,7 +153,7 @@ void define_rerun(CLI::App& app, RerunOptions& o)
     add_execution(app, o.execution);
     app.add_flag("--continue", o.continues,
                  "Continue the session of the agent's program, if it can");
-    app.add_flag("--detach", o.submission.detach, "Put the command into the queue, and return");
+    app.add_flag("--detach", o.detach, "Put the command into the queue, and return");
     app.add_flag("--show-output", o.show_output, "Print the last lines of its output");
 }
 

@@ -2,6 +2,7 @@
 
 #include "autoexec/executor.hpp"
 #include "cli/queue/foreground_queue.hpp"
+#include "cli/queue/submission.hpp"
 #include "cli/records/record_removal.hpp"
 #include "cli/session/agents.hpp"
 #include "cli/session/batch_outcome.hpp"
@@ -13,7 +14,6 @@
 #include "cli/session/notify.hpp"
 #include "cli/subcommand.hpp"
 #include "protocol/layout.hpp"
-#include "protocol/queue_file.hpp"
 #include "protocol/usage.hpp"
 #include "records/debug_log.hpp"
 
@@ -52,8 +52,8 @@ Examples:
 Each line of a list is a JSON object; only the command is required:
   {"command": "make", "argv": ["make"], "worktree": "DIR", "new_worktree": "NAME@REF",
    "timeout": "90s", "expect": ["FILE"], "retry": 2, "idempotent": true, "agent": "NAME",
-   "env": ["VARIABLE"], "max_cost": 0.5, "max_tokens": 200000, "workflow_id": "w",
-   "step_id": "s"}
+   "env": ["VARIABLE"], "priority": 1, "max_cost": 0.5, "max_tokens": 200000,
+   "workflow_id": "w", "step_id": "s"}
 
 Exit codes: 0 all commands completed, 1 a command failed or timed out, 2 usage error, 3 invalid
 project file, 4 internal or system error, 6 a command needed an answer (--fail-on-input),
@@ -139,8 +139,8 @@ private:
     {
         auto resolving = new_worktrees_.commit_of(ref_of_new_worktree(job));
         auto commit = co_await std::move(resolving);
-        auto making = new_worktrees_.create(name_of_new_worktree(job), std::move(commit),
-                                            options_.submission.reuse);
+        auto making =
+            new_worktrees_.create(name_of_new_worktree(job), std::move(commit), options_.reuse);
         auto made = co_await std::move(making);
         if (!made.path.empty()) job.request.worktree = made.path;
         co_return std::move(made.problem);
@@ -252,9 +252,9 @@ int run(const RunOptions& options)
         notify = program_words(options.notify, std::filesystem::current_path(), problem);
         if (!problem.empty()) problems.push_back("--notify: " + problem);
     }
-    for (auto& problem : submission_problems(options.submission, flags))
-        problems.push_back(std::move(problem));
-    if (options.submission.detach && (!options.notify.empty() || options.show_output))
+    if (options.detach)
+        for (auto& problem : submission_problems(flags)) problems.push_back(std::move(problem));
+    if (options.detach && (!options.notify.empty() || options.show_output))
         problems.emplace_back(
             "--notify and --show-output cannot be combined with --detach; use "
             "'autoexec wait' and 'autoexec logs'");
@@ -272,14 +272,9 @@ void define_run(CLI::App& app, RunOptions& o)
     add_common(app, o);
     add_job(app, o);
     add_session(app, o.session);
-    app.add_flag("--reuse", o.submission.reuse,
-                 "Run in the worktree of --new-worktree if it exists already");
-    app.add_flag("--detach", o.submission.detach,
+    app.add_flag("--reuse", o.reuse, "Run in the worktree of --new-worktree if it exists already");
+    app.add_flag("--detach", o.detach,
                  "Put the commands into the queue, print their ids, and return");
-    app.add_option("--priority", o.submission.priority,
-                   "With --detach: start before commands with a lower number (default 0)")
-        ->type_name("N")
-        ->check(CLI::Range(-protocol::max_priority, protocol::max_priority));
     app.add_option("--notify", o.notify,
                    "Run PROGRAM for each result and each question, as JSON on stdin")
         ->type_name("PROGRAM");
@@ -312,8 +307,8 @@ int run_jobs(const BatchOptions& options, std::vector<CommandJob> jobs,
     if (!problems.empty()) throw Failure(exit_invalid, std::move(problems));
     if (any_text && agents.runs_texts_with_shell() && !flags.quiet)
         print_message(no_agents_file_notice);
-    if (options.submission.detach)
-        return submit_jobs(options.submission, flags, options.json, root, config, std::move(jobs));
+    if (options.detach)
+        return submit_jobs(flags, options.reuse, options.json, root, config, std::move(jobs));
     return BatchRun(options, manager, std::move(jobs), agents, std::move(notify)).run();
 }
 

@@ -231,6 +231,10 @@ error_code ExecutorCore::check(Execution& x)
         return fail(x, errc::invalid_options, "The time-out must be positive.");
     if (!(r.max_cost >= 0) || r.max_tokens < 0)
         return fail(x, errc::invalid_options, "The budget must not be negative.");
+    if (r.priority < -max_priority || r.priority > max_priority)
+        return fail(
+            x, errc::invalid_options,
+            fmt::format("The priority must be from {} to {}.", -max_priority, max_priority));
     if (r.timeout) r.timeout = std::min<milliseconds>(*r.timeout, max_time);
     if (r.max_attempts && *r.max_attempts < 1)
         return fail(x, errc::invalid_options, "The number of attempts must be at least 1.");
@@ -314,7 +318,20 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         release_slots(x);
         give_up_probe(x);
         announce_wait(x);
+        co_await wait_to_open(x);
+    }
+}
+
+/// Until the worktree may be free, or the execution is cancelled: without a slot.
+asio::awaitable<void> ExecutorCore::wait_to_open(const Execution& x)
+{
+    for (bool is_busy = true; is_busy && !x.is_cancelled();) {
         co_await x.alarm->wait_until(options.clock->now() + busy_poll);
+        error_code ec;
+        std::string ignored;
+        const auto mailbox = open_mailbox(x.worktree, ec, ignored);
+        if (mailbox) ec = mailbox->try_lock();
+        is_busy = ec == errc::worktree_busy || (mailbox && !ec && mailbox->live_claim());
     }
 }
 
@@ -726,7 +743,16 @@ void ExecutorCore::join_tree_queue(Execution& x)
         x.tree_device = st.st_dev;
         x.tree_inode = st.st_ino;
     }
-    tree_queues.insert(x);  // behind equal ones
+    // Behind the one that holds the worktree, and behind those of the same priority.
+    auto place = tree_queues.upper_bound(x);
+    while (place != tree_queues.begin()) {
+        const auto& before = *std::prev(place);
+        const bool is_passed = !TreeOrder()(before, x) && !is_first_in_tree(before) &&
+                               before.request.priority < x.request.priority;
+        if (!is_passed) break;
+        --place;
+    }
+    tree_queues.insert_before(place, x);
 }
 
 bool ExecutorCore::is_first_in_tree(const Execution& x) const

@@ -339,10 +339,13 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     async::FifoSemaphore* agent_slots_of(const Execution& x);
     async::SlotSource* share_slots(const std::string& agent, std::size_t limit);
     [[nodiscard]] bool waits_for_others_slots() const;
+    async::FifoSemaphore& semaphore_of(const std::string& agent);
+    void show_waiting();
     void retry_slots();
     void serve_slots_if_needed() noexcept;
     asio::awaitable<void> serve_slots(std::shared_ptr<ExecutorCore> keep);
     [[nodiscard]] Notifier::Subscription watch_slots();
+    asio::awaitable<void> wait_to_open(const Execution& x);
     asio::awaitable<error_code> open(Execution& x);
     static void refuse(Execution& x, const char* code, const std::string& reason);
     [[nodiscard]] bool lacks_free_resources(const Execution& x);

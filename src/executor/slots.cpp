@@ -35,7 +35,8 @@ async::SlotSource* ExecutorCore::share_slots(const std::string& agent, std::size
 {
     if (options.limit_scope == LimitScope::executor) return nullptr;
     auto& shared =
-        project_slots.try_emplace(agent, options.project_root, agent, options.parent_attempt)
+        project_slots
+            .try_emplace(agent, options.project_root, agent, options.parent_attempt, options.clock)
             .first->second;
     shared.set_count(limit);
     return &shared;
@@ -63,11 +64,12 @@ asio::awaitable<void> ExecutorCore::take_slots(Execution& x)
     if (!x.slot) {
         x.agent_slots = agent_slots_of(x);
         if (x.agent_slots != nullptr) {
-            x.agent_slot = std::make_unique<async::SemaphoreGuard>(*x.agent_slots, *x.alarm);
+            x.agent_slot = std::make_unique<async::SemaphoreGuard>(*x.agent_slots, *x.alarm,
+                                                                   x.request.priority);
             serve_slots_if_needed();
             co_await wait_for_slot(x, *x.agent_slot);
         }
-        x.slot.emplace(slots, *x.alarm);
+        x.slot.emplace(slots, *x.alarm, x.request.priority);
         serve_slots_if_needed();
     }
     co_await wait_for_slot(x, *x.slot);
@@ -91,20 +93,28 @@ async::FifoSemaphore* ExecutorCore::agent_slots_of(const Execution& x)
 
 bool ExecutorCore::waits_for_others_slots() const
 {
-    return slots.needs_source() ||
+    return slots.priority_at_source() ||
            std::any_of(agent_slots.begin(), agent_slots.end(),
-                       [](const auto& agent) { return agent.second.needs_source(); });
+                       [](const auto& agent) { return agent.second.priority_at_source(); });
+}
+
+async::FifoSemaphore& ExecutorCore::semaphore_of(const std::string& agent)
+{
+    return agent.empty() ? slots : agent_slots.find(agent)->second;
+}
+
+void ExecutorCore::show_waiting()
+{
+    for (auto& [agent, shared] : project_slots)
+        shared.show_waiting(semaphore_of(agent).priority_at_source());
 }
 
 // Shown first: what is released after that raises an event.
 void ExecutorCore::retry_slots()
 {
-    for (auto& [agent, shared] : project_slots) {
-        auto& semaphore = agent.empty() ? slots : agent_slots.find(agent)->second;
-        shared.show_waiting(semaphore.needs_source());
-        semaphore.retry();
-        shared.show_waiting(semaphore.needs_source());
-    }
+    show_waiting();
+    for (auto& [agent, shared] : project_slots) semaphore_of(agent).retry();
+    show_waiting();
 }
 
 Notifier::Subscription ExecutorCore::watch_slots()
@@ -139,6 +149,7 @@ asio::awaitable<void> ExecutorCore::serve_slots(std::shared_ptr<ExecutorCore>)
 void ExecutorCore::serve_slots_if_needed() noexcept
 try {
     if (slots_alarm) {
+        show_waiting();
         if (!waits_for_others_slots()) slots_alarm->wake();
     } else if (waits_for_others_slots()) {
         slots_alarm = options.clock->make_timer(strand);

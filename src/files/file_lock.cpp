@@ -19,13 +19,13 @@ error_code removed_error()
     return make_error_code(boost::system::errc::no_such_file_or_directory);
 }
 
-struct flock region_of(std::int64_t byte, short type)
+struct flock region_of(std::int64_t first, std::int64_t count, short type)
 {
     struct flock region {};
     region.l_type = type;
     region.l_whence = SEEK_SET;
-    region.l_start = byte;
-    region.l_len = 1;
+    region.l_start = first;
+    region.l_len = count;
     return region;
 }
 
@@ -67,9 +67,9 @@ error_code lock_if_at(int folder, const std::string& path, int file) noexcept
     return is_there ? error_code() : removed_error();
 }
 
-error_code set_byte_lock(int file, std::int64_t byte, ByteLock kind) noexcept
+error_code set_byte_lock(int file, std::int64_t first, ByteLock kind, std::int64_t count) noexcept
 {
-    auto region = region_of(byte, type_of(kind));
+    auto region = region_of(first, count, type_of(kind));
     if (::fcntl(file, F_OFD_SETLK, &region) == 0) return {};
     return errno == EACCES ? error_code(EAGAIN, boost::system::system_category()) : last_error();
 }
@@ -83,9 +83,9 @@ std::int64_t byte_of(std::string_view name)
     return byte;
 }
 
-bool is_byte_locked(int file, std::int64_t byte) noexcept
+bool is_byte_locked(int file, std::int64_t first, std::int64_t count) noexcept
 {
-    auto region = region_of(byte, F_WRLCK);
+    auto region = region_of(first, count, F_WRLCK);
     return ::fcntl(file, F_OFD_GETLK, &region) != 0 || region.l_type != F_UNLCK;
 }
 

@@ -118,11 +118,11 @@ QueuedRequest read_request(const QueueDocument& in)
     r.workflow_id = command.string("workflow_id");
     r.step_id = command.string("step_id");
     r.resumed_session = read_session(command);
+    r.priority =
+        static_cast<int>(in.fields.integer("priority", -max_priority, max_priority).value_or(0));
     QueuedRequest queued(std::move(r));
     queued.new_worktree = read_tree(command);
     queued.submitted_at = in.fields.time("submitted_at");
-    queued.priority =
-        static_cast<int>(in.fields.integer("priority", -max_priority, max_priority).value_or(0));
     queued.directory = in.text("directory");
     queued.owner = in.text("owner");
     queued.rerun_of = in.text("rerun_of");
@@ -185,7 +185,7 @@ json::object json_of_request(const QueuedRequest& queued)
     json::object out{{"version", queue_version},
                      {"id", queued.id()},
                      {"submitted_at", text::iso_utc(queued.submitted_at)},
-                     {"priority", queued.priority},
+                     {"priority", queued.request.priority},
                      {"directory", queued.directory}};
     if (!queued.owner.empty()) out["owner"] = queued.owner;
     if (!queued.rerun_of.empty()) out["rerun_of"] = queued.rerun_of;

@@ -14,7 +14,6 @@
 namespace autoexec::protocol {
 
 inline constexpr std::size_t queue_file_limit = 4 * 1024 * 1024;
-inline constexpr int max_priority = 1000;  ///< And `-max_priority` is the lowest.
 
 /// `queue/started/<id>.interrupted` exists: see `records::note_interrupted`.
 inline constexpr char interrupted_suffix[] = ".interrupted";
@@ -40,7 +39,6 @@ struct QueuedRequest {
     CommandRequest request;  ///< With an absolute worktree, unless there is a `new_worktree`.
     std::optional<QueuedTree> new_worktree;
     std::optional<std::chrono::system_clock::time_point> submitted_at;
-    int priority = 0;       ///< Higher ones start first.
     std::string directory;  ///< Where it was submitted.
     std::string rerun_of;   ///< The execution whose command it repeats; empty: none.
     /// The run in the foreground that starts it, if that lives. Empty: an engine starts it.

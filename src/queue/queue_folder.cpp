@@ -62,7 +62,9 @@ bool move(const fs::path& root, const std::string& name, const char* from, const
 
 bool starts_before(const Request& a, const Request& b)
 {
-    return a->priority != b->priority ? a->priority > b->priority : a->id() < b->id();
+    const auto first = a->request.priority;
+    const auto second = b->request.priority;
+    return first != second ? first > second : a->id() < b->id();
 }
 
 std::time_t changed_at(int folder, const std::string& name)

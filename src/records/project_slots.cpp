@@ -1,5 +1,6 @@
 #include "records/project_slots.hpp"
 
+#include "autoexec/command.hpp"
 #include "files/file_lock.hpp"
 #include "protocol/layout.hpp"
 #include "records/log_file.hpp"
@@ -19,8 +20,14 @@ using files::ByteLock;
 using files::UniqueFd;
 
 constexpr std::string_view slots_suffix = ".lock";
-// Far above all slots.
+// Far above all slots. A process that waits with the priority p locks the bytes up to
+// `waiting_byte + p`; one of an earlier version locks `waiting_byte` alone.
 constexpr std::int64_t waiting_byte = std::int64_t{1} << 60;
+constexpr std::int64_t first_waiting_byte = waiting_byte - max_priority;
+constexpr std::int64_t end_of_waiting_bytes = waiting_byte + max_priority + 1;
+// A running process takes a slot within its polls, every 250 ms. One that does not is suspended, or
+// has a lower limit.
+constexpr std::chrono::milliseconds max_reservation{2000};
 constexpr std::int64_t first_parent_byte = std::int64_t{1} << 61;
 
 std::string slots_name(const std::string& agent)
@@ -37,9 +44,10 @@ bool is_held_elsewhere(error_code ec)
 }  // namespace
 
 ProjectSlots::ProjectSlots(std::filesystem::path project_root, const std::string& agent,
-                           const std::string& parent_attempt)
+                           const std::string& parent_attempt, std::shared_ptr<Clock> clock)
     : project_root_(std::move(project_root)),
       name_(slots_name(agent)),
+      clock_(std::move(clock)),
       slot_of_parent_(parent_attempt.empty() ? -1
                                              : first_parent_byte + files::byte_of(parent_attempt))
 {}
@@ -77,14 +85,15 @@ bool ProjectSlots::lock(std::int64_t slot)
 }
 
 // From the last one on, which leaves the first ones to processes that allow themselves fewer.
-bool ProjectSlots::acquire()
+bool ProjectSlots::acquire(int priority)
 {
-    if (std::exchange(gave_way_, false)) return false;
+    if (std::exchange(gave_way_, false) && others_wait(priority)) return false;
     if (count_ > 0 && open()) {
         const auto may_lock = [this](std::int64_t slot) {
             return !has_failed_ && !held_.contains(slot) && lock(slot);
         };
         if (slot_of_parent_ >= 0 && may_lock(slot_of_parent_)) return true;
+        if (is_reserved(priority)) return false;
         for (auto slot = static_cast<std::int64_t>(count_); slot-- > 0;)
             if (may_lock(slot)) return true;
         if (!has_failed_) return false;
@@ -103,20 +112,48 @@ void ProjectSlots::release()
     if (held_.empty()) return;
     const auto slot = held_.extract(held_.begin()).value();
     (void)files::set_byte_lock(file_.get(), slot, ByteLock::none);
-    gave_way_ = others_wait();
+    gave_way_ = others_wait(-max_priority);
     if (gave_way_) touch();
 }
 
-bool ProjectSlots::others_wait()
+bool ProjectSlots::others_wait(int priority)
 {
-    return file_ && !has_failed_ && files::is_byte_locked(file_.get(), waiting_byte);
+    const auto first = waiting_byte + priority;
+    return first < end_of_waiting_bytes && file_ && !has_failed_ &&
+           files::is_byte_locked(file_.get(), first, end_of_waiting_bytes - first);
 }
 
-void ProjectSlots::show_waiting(bool waits)
+/// True if others wait with a higher priority, unless a slot has been free for long.
+bool ProjectSlots::is_reserved(int priority)
 {
-    if (!file_ || has_failed_ || std::exchange(shows_waiting_, waits) == waits) return;
-    (void)files::set_byte_lock(file_.get(), waiting_byte,
-                               waits ? ByteLock::shared : ByteLock::none);
+    const bool is_wanted = others_wait(priority + 1);
+    if (!is_wanted || !has_free_slot()) {
+        free_since_.reset();
+        return is_wanted;
+    }
+    const auto now = clock_->now();
+    if (!free_since_) free_since_ = now;
+    return now - *free_since_ < max_reservation;
+}
+
+bool ProjectSlots::has_free_slot() const
+{
+    for (auto slot = static_cast<std::int64_t>(count_); slot-- > 0;)
+        if (!held_.contains(slot) && !files::is_byte_locked(file_.get(), slot)) return true;
+    return false;
+}
+
+void ProjectSlots::show_waiting(std::optional<int> priority)
+{
+    if (shown_ == priority || !open()) return;
+    const auto end = priority ? waiting_byte + *priority + 1 : first_waiting_byte;
+    if (priority)
+        (void)files::set_byte_lock(file_.get(), first_waiting_byte, ByteLock::shared,
+                                   end - first_waiting_byte);
+    const auto before = std::exchange(shown_, priority);
+    if (!before || (priority && *priority > *before)) return;
+    (void)files::set_byte_lock(file_.get(), end, ByteLock::none, end_of_waiting_bytes - end);
+    if (others_wait(-max_priority)) touch();  // what was left to this process is for them
 }
 
 // That a file is closed after it was opened for writing is a file event.

@@ -23,7 +23,7 @@ ExecutionEntry entry_of(const protocol::QueuedRequest& queued, ExecutionState st
     if (queued.new_worktree && entry.worktree.empty()) entry.worktree = queued.new_worktree->name;
     entry.agent = request.agent;
     entry.submitted_at = queued.submitted_at;
-    entry.priority = queued.priority;
+    entry.priority = queued.request.priority;
     return entry;
 }
 

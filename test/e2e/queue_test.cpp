@@ -131,7 +131,6 @@ TEST_CASE("what only makes sense in the foreground is refused with --detach")
         CHECK(ended.code == 2);
         CHECK_MESSAGE(contains(ended.err, "cannot be combined with --detach"), ended.err);
     }
-    CHECK(project.run({"run", "--priority", "1", "true"}).code == 2);
     CHECK(project.run({"run", "--detach", "true", "-w", "nowhere"}).code == 2);
     CHECK(project.run({"run", "--detach", "true", "--env", "NOT_SET"}).code == 2);
     CHECK(project.run({"run", "--detach", "true", "--new-worktree", "a@nothing"}).code == 2);

@@ -7,8 +7,12 @@
 #include <fcntl.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -28,12 +32,25 @@ void limit_to_one(const Project& project)
 }
 
 // It is in the file protocol.
-bool waits_for_slot(const Project& project)
+bool waits_with_priority(const Project& project, int priority)
 {
     constexpr std::int64_t waiting = std::int64_t{1} << 60;
     const auto path = project.records() / "slots/commands.lock";
     const files::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    return file && files::is_byte_locked(file.get(), waiting);
+    return file && files::is_byte_locked(file.get(), waiting + priority);
+}
+
+bool waits_for_slot(const Project& project)
+{
+    return waits_with_priority(project, 0);
+}
+
+std::size_t queued_count(const Project& project)
+{
+    std::size_t count = 0;
+    for (const auto& entry : objects_of(project.run({"status", "--json"}).out))
+        if (text_at(entry, "state") == "queued") ++count;
+    return count;
 }
 
 }  // namespace
@@ -70,6 +87,92 @@ TEST_CASE("two programs run no more commands at once than one of them may")
     CHECK_MESSAGE(ended.code == 0, ended.err);
     CHECK(fs::exists(project.root() / "second"));
     CHECK_FALSE(waits_for_slot(project));
+}
+
+TEST_CASE("the commands of two programs start by priority")
+{
+    Project project;
+    limit_to_one(project);
+    Program first(project.start({"run", until_go}));
+    project.wait_for_running(1);
+    const auto add = [&](const std::string& name, const Words& options) {
+        Words words = {"run", "echo " + name + " >> ../project/order", "-w",
+                       project.worktree(name).string()};
+        words.insert(words.end(), options.begin(), options.end());
+        return words;
+    };
+    std::vector<std::unique_ptr<Program>> others;
+    const auto begin = [&](const std::string& name, const Words& options) {
+        others.push_back(std::make_unique<Program>(project.start(add(name, options))));
+        const auto count = others.size();
+        REQUIRE(eventually([&] { return queued_count(project) == count; }));
+    };
+    begin("lowest", {"--priority", "-7"});
+    begin("low", {});
+    begin("high", {"--priority", "7"});
+    Words expected{"high", "low", "lowest"};
+    SUBCASE("of the queue, too")
+    {
+        REQUIRE(project.run(add("higher", {"--detach", "--priority", "8"})).code == 0);
+        REQUIRE(project.run(add("middle", {"--detach", "--priority", "1"})).code == 0);
+        REQUIRE(eventually([&] { return waits_with_priority(project, 8); }));
+        expected = {"higher", "high", "middle", "low", "lowest"};
+    }
+    SUBCASE("a suspended one holds the others back for seconds only")
+    {
+        others.back()->signal(SIGSTOP);
+        expected = {"low", "lowest", "high"};
+    }
+    SUBCASE("one that is killed leaves its command to the queue")
+    {
+        others.back()->signal(SIGKILL);
+        CHECK(others.back()->wait().code == -SIGKILL);
+        others.pop_back();
+        CHECK_FALSE(waits_with_priority(project, 7));
+        expected = {"low", "lowest"};
+    }
+    project.write("go", "");
+    first.wait();
+    const auto has_run = [&](std::size_t count) {
+        return lines_of(read_file(project.root() / "order")).size() >= count;
+    };
+    if (expected.front() == "low") CHECK(eventually([&] { return has_run(2); }));
+    if (expected.back() == "high") others.back()->signal(SIGCONT);
+    for (const auto& other : others) CHECK(other->wait().code == 0);
+    if (expected.size() == 2) {
+        CHECK(project.run({"wait", "--all"}).code == 0);
+        expected.emplace_back("high");
+    }
+    CHECK(eventually([&] { return has_run(expected.size()); }));
+    CHECK(lines_of(read_file(project.root() / "order")) == expected);
+    CHECK(project.run({"wait", "--all"}).code == 0);
+    CHECK(eventually([&] { return project.processes().empty(); }));
+}
+
+TEST_CASE("a list has a priority for each command")
+{
+    Project project;
+    limit_to_one(project);
+    std::string list;
+    for (const auto& [name, priority] : {std::pair{"low", -1}, {"normal", 0}, {"high", 1000}})
+        list += R"({"command": "echo )" + std::string(name) +
+                R"( >> ../project/order", "priority": )" + std::to_string(priority) +
+                R"(, "worktree": ")" + project.worktree(name).string() + "\"}\n";
+    // What comes first does not wait.
+    list = R"({"command": "true", "worktree": ")" + project.worktree("first").string() + "\"}\n" +
+           list;
+    const auto ended = project.run({"run", "--list", "-"}, list);
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(lines_of(read_file(project.root() / "order")) == Words{"high", "normal", "low"});
+    for (const auto* const wrong : {"1001", "-1001", "1.5", "\"1\"", "null", "1e400", "[1]"}) {
+        const auto refused =
+            project.run({"run", "--list", "-"},
+                        R"({"command": "true", "priority": )" + std::string(wrong) + "}\n");
+        CHECK(refused.code == 2);
+        CHECK_MESSAGE(contains(refused.err, "stdin:1: "), refused.err);
+    }
+    for (const auto* const wrong : {"1001", "-1001", "1.5", "x", "", "99999999999999999999"})
+        CHECK(project.run({"run", "true", "--priority", wrong}).code == 2);
 }
 
 TEST_CASE("a detached command that waits for another process's slot is shown as queued")

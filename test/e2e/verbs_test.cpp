@@ -61,7 +61,7 @@ TEST_CASE("status lists queued commands in the order in which they start")
                                          project.root());
         request.execution_id = autoexec::text::new_uuid();
         autoexec::protocol::QueuedRequest queued(std::move(request));
-        queued.priority = priority;
+        queued.request.priority = priority;
         REQUIRE_FALSE(queue.submit(queued, autoexec::Durability::none));
     }
     const auto printed = project.run({"status"}).out;

@@ -25,7 +25,7 @@ protocol::QueuedRequest request_of(const std::string& command, int priority = 0)
     r.execution_id = text::new_uuid();
     protocol::QueuedRequest request(std::move(r));
     request.submitted_at = std::chrono::system_clock::now();
-    request.priority = priority;
+    request.request.priority = priority;
     return request;
 }
 

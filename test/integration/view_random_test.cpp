@@ -300,7 +300,7 @@ private:
         CommandRequest request(word(), tree(below(4)));
         request.execution_id = text::new_uuid();
         protocol::QueuedRequest queued(std::move(request));
-        queued.priority = static_cast<int>(below(3));
+        queued.request.priority = static_cast<int>(below(3));
         REQUIRE_FALSE(queue().submit(queued, Durability::none));
     }
     void start_request()

@@ -1,5 +1,6 @@
 #include "autoexec/command_hooks.hpp"
 #include "protocol/layout.hpp"
+#include "records/pauses.hpp"
 #include "records/project_slots.hpp"
 #include "support/executor_fixture.hpp"
 
@@ -9,6 +10,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -60,9 +62,11 @@ struct TwoExecutors : ExecutorFixture {
                                                        }));
         return run;
     }
-    Run& start(BackgroundAgentAutoExecutor& on)
+    Run& start(BackgroundAgentAutoExecutor& on, int priority = 0)
     {
-        return start(on, CommandRequest("build", "/tree" + std::to_string(runs.size())));
+        CommandRequest r("build", "/tree" + std::to_string(runs.size()));
+        r.priority = priority;
+        return start(on, std::move(r));
     }
 
     std::vector<std::unique_ptr<Run>> runs;
@@ -108,6 +112,100 @@ TEST_CASE_FIXTURE(TwoExecutors, "executors that wait for each other's slots take
     CHECK(published.size() == 11);
     CHECK(only.result.queued <= 4s);  // not after all commands of the first one
     for (std::size_t i = 1; i < 10; ++i) CHECK(runs[i]->result.queued > runs[i - 1]->result.queued);
+}
+
+TEST_CASE_FIXTURE(TwoExecutors, "commands start by priority, whichever executor they are of")
+{
+    const auto first = another();
+    const auto second = another();
+    start(*first);
+    const auto& low = start(*first, -1);
+    const auto& normal = start(*second);
+    const auto& high = start(*second, 3);
+    const auto& higher = start(*first, 4);
+    clock->run(ctx);
+    CHECK(published.size() == 5);
+    CHECK(higher.result.queued < high.result.queued);
+    CHECK(high.result.queued < normal.result.queued);
+    CHECK(normal.result.queued < low.result.queued);
+    for (const auto& run : runs) CHECK(run->result.warnings.empty());
+}
+
+TEST_CASE_FIXTURE(TwoExecutors, "commands for one worktree run by priority")
+{
+    options.max_parallel = 0;
+    const auto only = another();
+    std::map<std::chrono::milliseconds, std::string> order;
+    for (const auto& [name, priority] :
+         {std::pair{"first", -1}, {"a", 0}, {"b", 2}, {"c", 1}, {"d", 2}, {"e", -1}}) {
+        CommandRequest r(name, "/one");
+        r.priority = priority;
+        start(*only, std::move(r));
+    }
+    start(*only, CommandRequest("other", "/two"));
+    clock->run(ctx);
+    for (const auto& run : runs) order[run->result.queued] += run->result.command + " ";
+    std::string names;
+    for (const auto& [queued, name] : order) names += name;
+    CHECK(names == "first other b d c a e ");
+}
+
+TEST_CASE_FIXTURE(TwoExecutors, "a higher priority keeps its turn")
+{
+    const auto first = another();
+    const auto second = another();
+    for (int i = 0; i < 5; ++i) start(*first, 1);
+    const auto& low = start(*second);
+    clock->run(ctx);
+    for (int i = 0; i < 5; ++i) CHECK(runs[i]->result.queued < low.result.queued);
+}
+
+TEST_CASE_FIXTURE(TwoExecutors, "a command that could not start now holds no other one back")
+{
+    options.max_parallel = 2;
+    options.on_busy = OnBusy::wait;
+    options.agent_limits = {{"coder", 1}};
+    const auto first = another();
+    const auto second = another();
+    CommandRequest waits("build", "/waits");
+    waits.priority = 5;
+    auto end_of_others = 5s;  // two at once; 6 s if slots were left to it
+    SUBCASE("because starts of its agent are paused")
+    {
+        waits.agent = "paused";
+        CHECK_FALSE(records::change_pauses(project.path(), [](protocol::StartPauses& pauses) {
+            pauses.agents["paused"] = {std::nullopt, "me@here"};
+        }));
+    }
+    SUBCASE("because its worktree is in use")
+    {
+        handoff->at("/waits").lock_error = errc::worktree_busy;
+    }
+    SUBCASE("because its agent runs as many as it may")
+    {
+        end_of_others = 9s;  // one at once; 12 s if slots were left to it
+        CommandRequest running("build", "/running");
+        waits.agent = running.agent = "coder";
+        start(*second, running).tree->on_publish = [this] { handoff->at("/running").take(); };
+    }
+    SUBCASE("because its executor runs as many as it may")
+    {
+        end_of_others = 9s;
+        auto less = options;
+        less.max_parallel = 1;
+        second->set_options(less);
+        auto& tree_in_use = *start(*second).tree;
+        tree_in_use.on_publish = [&tree_in_use] { tree_in_use.take(); };
+    }
+    const auto& high = start(*second, waits);
+    std::vector<const Run*> low;
+    for (int i = 0; i < 4; ++i) low.push_back(&start(*first));
+    clock->at(end_of_others, [&] {
+        CHECK_FALSE(high.has_ended);
+        for (const auto* const run : low) CHECK(run->has_ended);
+        for (const auto& run : runs) run->cancel.emit(asio::cancellation_type::terminal);
+    });
+    clock->run(ctx);
 }
 
 TEST_CASE_FIXTURE(TwoExecutors, "a wait for a slot of another executor can be cancelled")
@@ -251,10 +349,10 @@ TEST_CASE_FIXTURE(TwoExecutors, "executors that end while others wait leave no s
     clock->at(1500ms, [&] { first->async_stop([](error_code) {}); });
     clock->run(ctx);
     for (const auto& run : runs) CHECK(run->has_ended);
-    records::ProjectSlots slots(project.path(), {}, {});
+    records::ProjectSlots slots(project.path(), {}, {}, clock);
     slots.set_count(1);
-    CHECK(slots.acquire());
-    CHECK_FALSE(slots.others_wait());
+    CHECK(slots.acquire(0));
+    CHECK_FALSE(slots.others_wait(0));
 }
 
 TEST_SUITE_END();

@@ -23,13 +23,16 @@ struct Semaphore {
 
     std::unique_ptr<Timer> alarm() { return clock->make_timer(io.get_executor()); }
 
-    void enter(char name) { asio::co_spawn(io, user(name), asio::detached); }
+    void enter(char name, int priority = 0)
+    {
+        asio::co_spawn(io, user(name, priority), asio::detached);
+    }
 
 private:
-    asio::awaitable<void> user(char name)
+    asio::awaitable<void> user(char name, int priority)
     {
         const auto timer = clock->make_timer(co_await asio::this_coro::executor);
-        async::SemaphoreGuard slot(semaphore, *timer);
+        async::SemaphoreGuard slot(semaphore, *timer, priority);
         co_await slot.admission();
         log.push_back(name);
         co_await timer->wait_until(clock->now() + std::chrono::seconds(1));
@@ -45,6 +48,19 @@ TEST_CASE_FIXTURE(Semaphore, "slots are granted in the order of asking")
     for (const char name : {'a', 'b', 'c', 'd'}) enter(name);
     clock->run(io);
     CHECK(log == "abcd");
+    CHECK(semaphore.idle());
+}
+
+TEST_CASE_FIXTURE(Semaphore, "those of a higher priority are first")
+{
+    enter('a');
+    enter('b');
+    enter('c', -1);
+    enter('d', 5);
+    enter('e');
+    enter('f', 5);
+    clock->run(io);
+    CHECK(log == "adfbec");
     CHECK(semaphore.idle());
 }
 
@@ -96,11 +112,17 @@ namespace {
 
 struct Source final : async::SlotSource {
     int left = 1;
-    bool is_wanted = false;
+    int lowest = 0;             ///< The others leave a slot to this priority and higher ones.
+    std::optional<int> wanted;  ///< By others, with this priority.
 
-    bool acquire() override { return left > 0 && left-- > 0; }
+    bool acquire(int priority) override
+    {
+        if (priority < lowest || left == 0) return false;
+        --left;
+        return true;
+    }
     void release() override { ++left; }
-    bool others_wait() override { return is_wanted; }
+    bool others_wait(int priority) override { return wanted && *wanted >= priority; }
 };
 
 }  // namespace
@@ -114,13 +136,13 @@ TEST_CASE_FIXTURE(Semaphore, "a slot needs one of the source, in the order of as
     const async::SemaphoreGuard second(shared, *timer);
     CHECK(first->admitted());
     CHECK_FALSE(second.admitted());
-    CHECK(shared.needs_source());
+    CHECK(shared.priority_at_source() == 0);
     ++source.left;
     const async::SemaphoreGuard third(shared, *timer);
     CHECK_FALSE(third.admitted());
     shared.retry();
     CHECK(second.admitted());
-    CHECK_FALSE(shared.needs_source());  // it waits for a slot of this semaphore
+    CHECK_FALSE(shared.priority_at_source());  // it waits for a slot of this semaphore
     first.reset();
     CHECK(third.admitted());
     CHECK(source.left == 0);
@@ -133,7 +155,7 @@ TEST_CASE_FIXTURE(Semaphore, "a slot that others wait for goes back to the sourc
     const auto timer = alarm();
     std::optional<async::SemaphoreGuard> first(std::in_place, shared, *timer);
     std::optional<async::SemaphoreGuard> second(std::in_place, shared, *timer);
-    source.is_wanted = true;
+    source.wanted = 0;
     first.reset();
     CHECK_FALSE(second->admitted());
     CHECK(source.left == 1);
@@ -142,6 +164,38 @@ TEST_CASE_FIXTURE(Semaphore, "a slot that others wait for goes back to the sourc
     second.reset();
     CHECK(source.left == 1);
     CHECK(shared.idle());
+}
+
+TEST_CASE_FIXTURE(Semaphore, "a slot is kept for a higher priority than that of others")
+{
+    Source source;
+    async::FifoSemaphore shared(1, &source);
+    const auto timer = alarm();
+    std::optional<async::SemaphoreGuard> first(std::in_place, shared, *timer);
+    std::optional<async::SemaphoreGuard> low(std::in_place, shared, *timer);
+    std::optional<async::SemaphoreGuard> high(std::in_place, shared, *timer, 1);
+    source.wanted = 0;
+    first.reset();
+    CHECK(high->admitted());
+    high.reset();
+    CHECK_FALSE(low->admitted());
+    CHECK(source.left == 1);
+}
+
+TEST_CASE_FIXTURE(Semaphore, "a newcomer asks the source before those of a lower priority")
+{
+    Source source;
+    source.lowest = 1;
+    async::FifoSemaphore shared(2, &source);
+    const auto timer = alarm();
+    const async::SemaphoreGuard low(shared, *timer);
+    CHECK(shared.priority_at_source() == 0);
+    const async::SemaphoreGuard high(shared, *timer, 1);
+    const async::SemaphoreGuard next(shared, *timer, 1);
+    CHECK_FALSE(low.admitted());
+    CHECK(high.admitted());
+    CHECK_FALSE(next.admitted());
+    CHECK(shared.priority_at_source() == 1);
 }
 
 TEST_SUITE_END();

@@ -36,7 +36,7 @@ QueuedRequest full_request()
     r.resumed_session->usage->input_tokens = 5;
     QueuedRequest queued(std::move(r));
     queued.submitted_at = text::parse_iso("2026-01-20T21:00:36.129110+00:00");
-    queued.priority = -3;
+    queued.request.priority = -3;
     queued.directory = "/here";
     queued.owner = "run";
     queued.rerun_of = "earlier";
@@ -77,7 +77,7 @@ TEST_CASE("a queued request is read back as it was written")
     CHECK(again->request.require_artifacts);
     CHECK(again->request.fallback == queued.request.fallback);
     CHECK(again->submitted_at == queued.submitted_at);
-    CHECK(again->priority == -3);
+    CHECK(again->request.priority == -3);
     CHECK(again->owner == "run");
     CHECK(again->request.resumed_session == queued.request.resumed_session);
     CHECK(again->rerun_of == "earlier");

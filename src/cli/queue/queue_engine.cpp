@@ -94,7 +94,7 @@ asio::awaitable<void> QueueEngine::work()
         watch();
         serve_stop_request();
         serve_cancel_requests();
-        if (may_start()) start_waiting();
+        start_waiting();
         report_broken();
         notify_of_empty_queue();
         if (is_done()) break;
@@ -202,36 +202,81 @@ void QueueEngine::recover(const queue::Request& request, const records::RunningE
 
 void QueueEngine::start_waiting()
 {
-    const auto has_slot = [this] {
-        const auto limit = session_.max_parallel();
-        return limit == 0 || flights_.size() < limit;
-    };
     (void)pauses_.refresh();
-    if (!has_slot()) return;
+    auto needed = may_start() ? start_while_slots_last() : NeededSlots();
+    for (const auto& flight : flights_) {
+        const auto priority = flight.request->request.priority;
+        if (flight.is_prepared) continue;
+        auto& highest = needed.try_emplace(std::string(), priority).first->second;
+        highest = std::max(highest, priority);
+    }
+    show_needed(needed);
+}
+
+/// Returns what the first requests lack that have to wait.
+QueueEngine::NeededSlots QueueEngine::start_while_slots_last()
+{
+    NeededSlots needed;
     for (const auto& request : folder_.list_startable()) {
-        if (!has_slot()) return;
-        const bool has_begun = begun_.contains(request->id());
-        if (!has_begun && has_its_turn(*request) && folder_.start(request->id()))
+        const auto& r = request->request;
+        if (begun_.contains(request->id()) || !may_begin(r)) continue;
+        if (!has_slot(r)) {
+            needed.emplace(std::string(), r.priority);
+            break;
+        }
+        if (!has_slot_of_agent(r))
+            needed.emplace(r.agent, r.priority);
+        else if (folder_.start(request->id()))
             start(request, std::nullopt);
+    }
+    return needed;
+}
+
+// Otherwise a slot that a command of this engine releases would go to another process.
+void QueueEngine::show_needed(const NeededSlots& needed)
+{
+    for (const auto& [agent, priority] : needed)
+        shown_slots_.try_emplace(agent, session_.root(), agent, std::string(), system_clock());
+    for (auto& [agent, slots] : shown_slots_) {
+        const auto priority = needed.find(agent);
+        slots.show_waiting(priority == needed.end() ? std::nullopt
+                                                    : std::optional(priority->second));
     }
 }
 
-// Others start meanwhile: what would only wait for its agent, for its worktree, or for the end of a
-// pause takes no slot.
-bool QueueEngine::has_its_turn(const protocol::QueuedRequest& request) const
+// Others start meanwhile: what would only wait for its worktree, or for the end of a pause, takes
+// no slot.
+bool QueueEngine::may_begin(const CommandRequest& r) const
 {
-    const auto& r = request.request;
     if (!pauses_.reason_for(r.agent, r.workflow_id).empty()) return false;
-    const auto limit = agent_limits_.find(r.agent);
-    const auto of_agent = std::count_if(flights_.begin(), flights_.end(), [&](const auto& flight) {
-        return flight.request->request.agent == r.agent;
-    });
-    if (limit != agent_limits_.end() && limit->second > 0 &&
-        static_cast<std::size_t>(of_agent) >= limit->second)
-        return false;
     return r.worktree.empty() ||
            std::none_of(flights_.begin(), flights_.end(),
                         [&](const Flight& flight) { return flight.worktree == r.worktree; });
+}
+
+bool QueueEngine::has_slot(const CommandRequest& r) const
+{
+    const auto limit = session_.max_parallel();
+    return limit == 0 || count_ahead_of(r, [](const auto&) { return true; }) < limit;
+}
+
+bool QueueEngine::has_slot_of_agent(const CommandRequest& r) const
+{
+    const auto found = agent_limits_.find(r.agent);
+    const auto limit = found == agent_limits_.end() ? 0 : found->second;
+    const auto is_of_agent = [&r](const CommandRequest& other) { return other.agent == r.agent; };
+    return limit == 0 || count_ahead_of(r, is_of_agent) < limit;
+}
+
+// What only waits, with a lower priority, does not count.
+template <class Filter>
+std::size_t QueueEngine::count_ahead_of(const CommandRequest& r, Filter filter) const
+{
+    const auto count = std::count_if(flights_.begin(), flights_.end(), [&](const Flight& flight) {
+        const auto& other = flight.request->request;
+        return (!flight.is_waiting || other.priority >= r.priority) && filter(other);
+    });
+    return static_cast<std::size_t>(count);
 }
 
 void QueueEngine::start(const queue::Request& request, std::optional<AttemptReference> attempt)
@@ -299,7 +344,8 @@ asio::awaitable<void> QueueEngine::run_one(Flights::iterator flight,
 asio::awaitable<void> QueueEngine::execute(Flight& flight, CommandRequest request,
                                            std::optional<AttemptReference> attempt)
 {
-    request.hooks = hooks(flight.request, flight.new_worktree);
+    flight.is_prepared = true;
+    request.hooks = hooks(flight);
     session_.add_worktree(request.worktree);
     auto& executor = session_.executor();
     std::tuple<error_code, ExecutionResult> end;
@@ -353,15 +399,21 @@ asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandReque
 
 // Before the running record is removed, so that a kill loses no end. If it cannot be written, the
 // next engine adopts the attempt.
-std::shared_ptr<const CommandHooks> QueueEngine::hooks(queue::Request request,
-                                                       std::string new_worktree)
+std::shared_ptr<const CommandHooks> QueueEngine::hooks(Flight& flight)
 {
     auto hooks = std::make_shared<CommandHooks>();
     // While it waits for a slot of another process, it is shown and cancelled as one that waits.
-    hooks->on_wait = [this, id = request->id()] { folder_.put_back(id); };
-    hooks->on_start = [this, id = request->id()] { return start_again(id); };
-    hooks->on_end = [this, queued = std::move(request), tree = std::move(new_worktree)](
-                        ExecutionResult result) -> asio::awaitable<void> {
+    hooks->on_wait = [this, &flight] {
+        folder_.put_back(flight.request->id());
+        flight.is_waiting = true;
+        wake();
+    };
+    hooks->on_start = [this, &flight] {
+        flight.is_waiting = false;
+        return start_again(flight.request->id());
+    };
+    hooks->on_end = [this, queued = flight.request,
+                     tree = flight.new_worktree](ExecutionResult result) -> asio::awaitable<void> {
         if (!tree.empty()) {
             auto committing = new_worktrees_.commit(tree, result);
             (void)co_await std::move(committing);

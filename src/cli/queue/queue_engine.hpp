@@ -8,6 +8,7 @@
 #include "cli/session/new_worktrees.hpp"
 #include "queue/queue_folder.hpp"
 #include "records/pauses.hpp"
+#include "records/project_slots.hpp"
 #include "records/running.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -47,6 +48,8 @@ private:
         queue::Request request;
         std::filesystem::path worktree;  ///< Empty: not created yet.
         std::string new_worktree;        ///< Its name, if this engine has created it.
+        bool is_prepared = false;        ///< The executor has it.
+        bool is_waiting = false;         ///< For a slot, its worktree or its agent.
         bool is_cancelled = false;       ///< By a person, not by the end of the engine.
         asio::cancellation_signal cancel;
     };
@@ -62,8 +65,17 @@ private:
 
     asio::awaitable<void> recover_started();
     void recover(const queue::Request& request, const records::RunningEntry* attempt);
+    /// The highest priority of what waits for a slot, by agent; empty: for one of all commands.
+    using NeededSlots = std::map<std::string, int>;
+
     void start_waiting();
-    [[nodiscard]] bool has_its_turn(const protocol::QueuedRequest& request) const;
+    [[nodiscard]] NeededSlots start_while_slots_last();
+    void show_needed(const NeededSlots& needed);
+    [[nodiscard]] bool may_begin(const CommandRequest& r) const;
+    [[nodiscard]] bool has_slot(const CommandRequest& r) const;
+    [[nodiscard]] bool has_slot_of_agent(const CommandRequest& r) const;
+    template <class Filter>
+    [[nodiscard]] std::size_t count_ahead_of(const CommandRequest& r, Filter filter) const;
     void start(const queue::Request& request, std::optional<AttemptReference> attempt);
     void serve_stop_request();
     void serve_cancel_requests();
@@ -76,9 +88,7 @@ private:
     asio::awaitable<std::string> make_tree(Flight& flight, CommandRequest& request);
     asio::awaitable<void> execute(Flight& flight, CommandRequest request,
                                   std::optional<AttemptReference> attempt);
-    /// `new_worktree`: its name, if one was created for the request.
-    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks(queue::Request request,
-                                                            std::string new_worktree);
+    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks(Flight& flight);
     [[nodiscard]] bool start_again(const std::string& id);
     void conclude(const protocol::QueuedRequest& request, ExecutionResult result,
                   bool is_internal_error);
@@ -97,6 +107,8 @@ private:
     ModelPrices prices_;
     std::map<std::string, std::size_t, std::less<>> agent_limits_;
     records::FollowedPauses pauses_;
+    /// Shows to other processes what this one needs, apart from what its executor shows.
+    std::map<std::string, records::ProjectSlots> shown_slots_;
     Flights flights_;
     BatchOutcome outcome_;  ///< Since the queue was empty.
     // Kept for a while: a signal must outlive the coroutine that it can cancel.

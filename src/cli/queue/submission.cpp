@@ -64,7 +64,7 @@ void apply_limits(const SessionFlags& flags, CommandRequest& request)
         request.max_tokens = request.max_tokens > 0 ? std::min(request.max_tokens, tokens) : tokens;
 }
 
-std::vector<QueuedRequest> requests_of(const SubmissionOptions& options, const SessionFlags& flags,
+std::vector<QueuedRequest> requests_of(const SessionFlags& flags, bool reuse,
                                        std::vector<CommandJob> jobs)
 {
     std::vector<QueuedRequest> requests;
@@ -76,10 +76,9 @@ std::vector<QueuedRequest> requests_of(const SubmissionOptions& options, const S
         auto queued = queued_request(std::move(job.request), flags);
         queued.rerun_of = std::move(job.rerun_of);
         if (has_new_tree) {
-            queued.new_worktree = {std::move(name), std::move(ref), options.reuse};
+            queued.new_worktree = {std::move(name), std::move(ref), reuse};
             queued.request.worktree.clear();
         }
-        queued.priority = options.priority.value_or(0);
         requests.push_back(std::move(queued));
     }
     return requests;
@@ -137,7 +136,7 @@ void print_submitted(const QueuedRequest& queued, bool as_json)
     print_json(
         {{"execution_id", queued.id()},
          {"state", "queued"},
-         {"priority", queued.priority},
+         {"priority", queued.request.priority},
          {"command", Redactor().redact(request.command)},
          {"worktree", request.worktree.empty() ? boost::json::value(nullptr)
                                                : boost::json::value(request.worktree.string())}});
@@ -155,13 +154,9 @@ QueuedRequest queued_request(CommandRequest request, const SessionFlags& flags)
     return queued;
 }
 
-std::vector<std::string> submission_problems(const SubmissionOptions& options,
-                                             const SessionFlags& flags)
+std::vector<std::string> submission_problems(const SessionFlags& flags)
 {
     std::vector<std::string> problems;
-    if (!options.detach && options.priority)
-        problems.emplace_back("--priority needs --detach: commands in the foreground take turns");
-    if (!options.detach) return problems;
     const auto refuse = [&problems](bool is_given, const char* option, const char* instead) {
         if (is_given)
             problems.push_back(
@@ -183,12 +178,12 @@ std::vector<std::string> submission_problems(const SubmissionOptions& options,
     return problems;
 }
 
-int submit_jobs(const SubmissionOptions& options, const SessionFlags& flags, bool as_json,
+int submit_jobs(const SessionFlags& flags, bool reuse, bool as_json,
                 const std::filesystem::path& root, const AutoExecutionConfig& config,
                 std::vector<CommandJob> jobs)
 {
     require_reader();
-    auto requests = requests_of(options, flags, std::move(jobs));
+    auto requests = requests_of(flags, reuse, std::move(jobs));
     std::vector<std::string> problems;
     const EngineVariables variables(root);
     const auto& executor = config.executor;

@@ -12,23 +12,15 @@
 /// `autoexec run --detach`
 namespace autoexec::cli {
 
-/// How detached commands are submitted.
-struct SubmissionOptions {
-    bool detach = false;
-    std::optional<int> priority;
-    bool reuse = false;  ///< Also without `detach`: new worktrees may exist.
-};
-
-/// Why options cannot be combined with `--detach`, or have no meaning without it.
-std::vector<std::string> submission_problems(const SubmissionOptions& options,
-                                             const SessionFlags& flags);
+/// Why options cannot be combined with `--detach`.
+std::vector<std::string> submission_problems(const SessionFlags& flags);
 
 /// A command of this process as it is written to the queue.
 protocol::QueuedRequest queued_request(CommandRequest request, const SessionFlags& flags);
 
 /// Writes the commands to the queue, prints their ids, and makes sure that an engine lives. Nothing
-/// is written if one of them cannot be run. Throws `Failure`.
-int submit_jobs(const SubmissionOptions& options, const SessionFlags& flags, bool as_json,
+/// is written if one of them cannot be run. `reuse`: new worktrees may exist. Throws `Failure`.
+int submit_jobs(const SessionFlags& flags, bool reuse, bool as_json,
                 const std::filesystem::path& root, const AutoExecutionConfig& config,
                 std::vector<CommandJob> jobs);
 

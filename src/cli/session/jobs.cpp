@@ -13,6 +13,7 @@
 #include <boost/json/value_to.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -68,6 +69,7 @@ void apply_defaults(const JobOptions& o, CommandRequest& r)
     r.idempotent = o.idempotent;
     r.agent = o.agent;
     r.env_refs = o.env_refs;
+    r.priority = o.priority;
     if (o.retry) r.max_attempts = *o.retry + 1;
 }
 
@@ -76,6 +78,14 @@ std::optional<int> attempts_in(const json::value& value)
     const auto retries = json::try_value_to<std::size_t>(value);
     if (!value.is_int64() || !retries || *retries > max_retries) return std::nullopt;
     return static_cast<int>(*retries) + 1;
+}
+
+std::optional<int> priority_in(const json::value& value)
+{
+    const auto priority = json::try_value_to<int>(value);
+    return value.is_int64() && priority && std::abs(*priority) <= max_priority
+               ? std::optional(*priority)
+               : std::nullopt;
 }
 
 std::optional<std::chrono::milliseconds> duration_in(const json::value& value)
@@ -185,6 +195,7 @@ std::optional<CommandJob> parse_line(std::string_view line, const std::string& w
     reader.read("max_tokens", r.max_tokens, "a whole number from 0 to 10^15", tokens_in);
     reader.text("agent", r.agent);
     reader.texts("env", r.env_refs);
+    reader.read("priority", r.priority, "a whole number from -1000 to 1000", priority_in);
     reader.finish();
     if (r.command.empty() && !r.argv.empty()) r.command = text::quote_words(r.argv);
     if (protocol::is_blank_command(r.command))
@@ -255,6 +266,10 @@ void add_job(CLI::App& app, JobOptions& o)
     app.add_option("--agent", o.agent, "Use this agent or role of the agents file")
         ->type_name("NAME");
     add_list(app, "--env", o.env_refs, "VARIABLE", "Pass this environment variable to the command");
+    app.add_option("--priority", o.priority,
+                   "Start before commands of the project with a lower number (default 0)")
+        ->type_name("N")
+        ->check(CLI::Range(-max_priority, max_priority));
     app.add_option("--workflow-id", o.workflow_id, "Record this workflow id");
     app.add_option("--step-id", o.step_id, "Record this step id");
 }

@@ -30,6 +30,7 @@ struct JobOptions {
     bool idempotent = false;
     std::string agent;
     std::vector<std::string> env_refs;
+    int priority = 0;
 };
 
 /// One command to run; its worktree may have to be made first.
