@@ -20,8 +20,21 @@ struct CancelOptions : CommonOptions {
 /// An execution that is to end.
 struct Cancellation {
     std::string execution_id;
-    std::string attempt_id;  ///< Empty: none is running.
+    std::string attempt_id;  ///< The last one. Empty: there was none.
 };
+
+protocol::RunningRecord find_live(const std::filesystem::path& root, const std::string& wanted)
+{
+    error_code problem;
+    auto found = records::list_executions(root, &problem);
+    if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
+    std::erase_if(found, [&](const auto& record) {
+        return !is_called(record.execution_id, wanted) && !is_called(record.attempt_id, wanted);
+    });
+    if (found.size() != 1)
+        fail(exit_usage, "{}; see autoexec status", unmatched(wanted, !found.empty()));
+    return std::move(found.front());
+}
 
 Cancellation cancel_running(const std::filesystem::path& root,
                             const protocol::RunningRecord& record)
@@ -57,7 +70,7 @@ std::vector<Cancellation> cancel_one(const std::filesystem::path& root, QueueFol
                                      const std::string& wanted)
 {
     const auto queued = find_queued(root, folder, wanted);
-    if (queued.empty()) return {cancel_running(root, find_running(root, wanted))};
+    if (queued.empty()) return {cancel_running(root, find_live(root, wanted))};
     if (folder.cancel_waiting(queued)) return {{queued, {}}};
     return {cancel_started(folder, queued)};
 }
@@ -71,19 +84,26 @@ std::vector<Cancellation> cancel_all(const std::filesystem::path& root, QueueFol
     for (const auto& request : folder.list_started())
         if (folder.state_of(request->id()) == RequestState::started)
             all.push_back(cancel_started(folder, request->id()));
-    for (const auto& entry : records::list_running(root)) {
+    for (const auto& record : records::list_executions(root)) {
         const bool is_queued = std::any_of(all.begin(), all.end(), [&](const auto& one) {
-            return one.execution_id == entry.record.execution_id;
+            return one.execution_id == record.execution_id;
         });
-        if (entry.alive && !is_queued) all.push_back(cancel_running(root, entry.record));
+        if (!is_queued) all.push_back(cancel_running(root, record));
     }
     return all;
 }
 
-bool has_ended(const std::filesystem::path& root, const QueueFolder& folder,
-               const Cancellation& one)
+// An executor of an earlier version does not look for the requests of an attempt that has ended.
+bool has_ended(const std::filesystem::path& root, const QueueFolder& folder, Cancellation& one)
 {
-    if (!one.attempt_id.empty()) return !find_attempt(root, one.attempt_id);
+    if (!one.attempt_id.empty()) {
+        const auto live = records::list_executions(root);
+        const auto found =
+            std::ranges::find(live, one.execution_id, &protocol::RunningRecord::execution_id);
+        if (found != live.end() && found->attempt_id != one.attempt_id)
+            one = cancel_running(root, *found);
+        return found == live.end();
+    }
     const auto state = folder.state_of(one.execution_id);
     return state == RequestState::ended || state == RequestState::absent;
 }
@@ -94,11 +114,10 @@ int cancel(const CancelOptions& options)
         fail(exit_usage, "give the id of an execution, or --all");
     const auto root = project_root(options);
     QueueFolder folder(root);
-    const auto all =
-        options.all ? cancel_all(root, folder) : cancel_one(root, folder, options.execution);
+    auto all = options.all ? cancel_all(root, folder) : cancel_one(root, folder, options.execution);
     if (all.empty()) print_message("No commands are running or queued.\n");
     if (options.no_wait) return exit_completed;
-    for (const auto& one : all) {
+    for (auto& one : all) {
         wait_for_end("execution", [&] { return has_ended(root, folder, one); });
         if (options.json)
             print_json({{"execution_id", one.execution_id}, {"status", "ended"}});

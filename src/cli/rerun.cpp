@@ -32,10 +32,9 @@ void require_end(const std::filesystem::path& root, const queue::QueueFolder& fo
                  const std::string& id)
 {
     const auto state = folder.state_of(id);
-    const auto running = records::list_running(root);
-    const bool is_running = std::ranges::any_of(running, [&id](const auto& entry) {
-        return entry.alive && entry.record.execution_id == id;
-    });
+    const auto live = records::list_executions(root);
+    const bool is_running =
+        std::ranges::any_of(live, [&id](const auto& record) { return record.execution_id == id; });
     if (is_running || state == queue::RequestState::waiting ||
         state == queue::RequestState::started)
         fail(exit_usage, "{} has not ended; to end it: autoexec cancel {}", short_id(id),

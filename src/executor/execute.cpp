@@ -713,9 +713,13 @@ void ExecutorCore::consume_cancel_requests()
     const auto requests = records::find_cancel_requests(options.project_root);
     if (requests.empty()) return;
     const std::set<std::string> wanted(requests.begin(), requests.end());
+    const auto consume = [&](const std::string& attempt_id) {
+        return !attempt_id.empty() && wanted.contains(text::file_name_of(attempt_id)) &&
+               records::consume_cancel_request(options.project_root, attempt_id);
+    };
+    // That of the attempt before may have been written between the two.
     for (auto& x : active)
-        if (!x.attempt_id().empty() && wanted.contains(text::file_name_of(x.attempt_id())) &&
-            records::consume_cancel_request(options.project_root, x.attempt_id()))
+        if (consume(x.attempt_id()) || consume(x.result.get().attempt_id))
             cancel(x, asio::cancellation_type::partial);
 }
 

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -27,7 +28,6 @@ using files::UniqueFd;
 namespace fs = std::filesystem;
 
 constexpr std::size_t max_requests = 100'000;
-constexpr char record_suffix[] = ".json";
 
 // `visit(id, folder)` gets each folder of an executor, opened.
 template <class Visit>
@@ -133,12 +133,14 @@ void sweep_executors(const fs::path& project_root, int running)
     });
 }
 
-std::set<std::string> names_of_records(int running)
+// As names of requests.
+std::set<std::string> attempts_with_a_record(int running)
 {
     std::set<std::string> names;
     const auto add = [&names](int folder) {
-        for (auto& name : files::list_folder(folder, max_listed_records))
-            if (is_record_name(name)) names.insert(std::move(name));
+        for (const auto& name : files::list_folder(folder, max_listed_records))
+            if (is_record_name(name) || is_retry_name(name))
+                names.insert(fs::path(name).stem().string());
     };
     add(running);
     for_each_executor(running,
@@ -154,10 +156,29 @@ void sweep_requests(int running, const Folder& folder)
     const auto requests = folder.open(ec);
     if (!requests) return;
     const auto names = files::list_folder(requests.get(), max_requests);
-    const auto known = names_of_records(running);
+    const auto known = attempts_with_a_record(running);
     for (const auto& name : names)
-        if (!known.contains(name + record_suffix)) (void)files::remove_file(requests.get(), name);
+        if (!known.contains(name)) (void)files::remove_file(requests.get(), name);
     (void)::rmdir(folder.path().c_str());
+}
+
+std::vector<protocol::RunningRecord> list_awaiting_retry(const fs::path& project_root)
+{
+    std::vector<protocol::RunningRecord> records;
+    const auto running = open_running(project_root);
+    if (!running) return records;
+    const auto engines = open_engines(project_root);
+    for_each_executor(running.get(), [&](const std::string& id, const UniqueFd& folder) {
+        if (probe_executor(engines, id).state == ExecutorState::dead) return;
+        for (const auto& name : files::list_folder(folder.get(), max_listed_records)) {
+            if (!is_retry_name(name)) continue;
+            const auto file = files::read_regular(folder.get(), name, protocol::running_limit, {});
+            auto record = protocol::parse_running(file.text);
+            if (record && retry_name(record->attempt_id) == name)
+                records.push_back(*std::move(record));
+        }
+    });
+    return records;
 }
 
 }  // namespace
@@ -321,6 +342,28 @@ std::vector<RunningEntry> list_running(const fs::path& project_root, error_code*
         return a.record.started_at < b.record.started_at;
     });
     return entries;
+}
+
+std::vector<protocol::RunningRecord> list_executions(const fs::path& project_root,
+                                                     error_code* problem)
+{
+    std::map<std::string, protocol::RunningRecord> newest;
+    const auto add = [&newest](protocol::RunningRecord record) {
+        const auto known = newest.find(record.execution_id);
+        if (known == newest.end() || known->second.attempt < record.attempt)
+            newest.insert_or_assign(record.execution_id, std::move(record));
+    };
+    const auto add_running = [&] {
+        for (auto& entry : list_running(project_root, problem))
+            if (entry.alive) add(std::move(entry.record));
+    };
+    // Again, since an attempt may have begun after its folder was listed first.
+    add_running();
+    for (auto& record : list_awaiting_retry(project_root)) add(std::move(record));
+    add_running();
+    std::vector<protocol::RunningRecord> records;
+    for (auto& [id, record] : newest) records.push_back(std::move(record));
+    return records;
 }
 
 std::vector<BrokenRecord> find_broken_records(const fs::path& project_root)

@@ -91,6 +91,11 @@ struct RunningEntry {
 std::vector<RunningEntry> list_running(const std::filesystem::path& project_root,
                                        error_code* problem = nullptr);
 
+/// The attempts of live executors: of each execution the last one, also if it has ended and another
+/// one follows. Unordered. `problem` as in `list_running`.
+std::vector<protocol::RunningRecord> list_executions(const std::filesystem::path& project_root,
+                                                     error_code* problem = nullptr);
+
 /// A message that explains such a problem and its remedy.
 std::string unreadable_sentence(const std::filesystem::path& project_root, error_code problem);
 

@@ -452,6 +452,47 @@ TEST_CASE("wait does not take a command between two attempts for ended")
     CHECK(run.wait().code == 0);
 }
 
+TEST_CASE("a command between two attempts can be cancelled")
+{
+    Project project;
+    project.write(".tapps-agents/auto_execution_config.yaml", patient);
+    Words words{"run", "--json",       "--retry",
+                "1",   "--idempotent", "until test -e go; do sleep 0.02; done; exit 1"};
+    bool is_detached = false;
+    Words cancel{"cancel"};
+    SUBCASE("by its id") {}
+    SUBCASE("with all others")
+    {
+        cancel.emplace_back("--all");
+    }
+    SUBCASE("by its id, of the queue")
+    {
+        is_detached = true;
+    }
+    if (is_detached) words.insert(words.begin() + 1, "--detach");
+    Program run(project.start(words));
+    const auto id = project.wait_for_running(1).front();
+    if (cancel.size() == 1) cancel.push_back(id);
+    CHECK(project.run({"pause"}).code == 0);
+    project.write("go", "");
+    REQUIRE(eventually([&] {
+        const auto entries = objects_of(project.run({"status", "--json"}).out);
+        return !entries.empty() && text_at(entries[0], "state") == "starting";
+    }));
+    if (!is_detached) {
+        const auto refused = project.run({"rerun", id});
+        CHECK(refused.code == 2);
+        CHECK_MESSAGE(contains(refused.err, "has not ended"), refused.err);
+    }
+    const auto cancelled = project.run(cancel);
+    CHECK_MESSAGE(cancelled.code == 0, cancelled.err);
+    CHECK(contains(cancelled.out, " has ended"));
+    CHECK(run.wait().code == (is_detached ? 0 : 130));
+    CHECK(project.run({"resume"}).code == 0);
+    CHECK(project.metrics().size() == 1);
+    CHECK(eventually([&] { return project.processes().empty(); }));
+}
+
 namespace {
 
 /// A run in the foreground of three commands, of which the last two wait.

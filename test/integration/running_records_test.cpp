@@ -252,12 +252,46 @@ TEST_CASE_FIXTURE(RunningFixture, "the baseline of the artifacts is found in eit
     CHECK_FALSE(records::artifacts_before(project.path(), "b"));
 }
 
+TEST_CASE_FIXTURE(RunningFixture, "an execution is listed once, also between two attempts")
+{
+    auto first = record_named("first");
+    first.execution_id = "execution";
+    first.attempt = 1;
+    auto second = first;
+    second.attempt_id = "second";
+    second.attempt = 2;
+    const auto listed = [this] {
+        std::string ids;
+        for (const auto& record : records::list_executions(project.path()))
+            ids += record.attempt_id + " ";
+        return ids;
+    };
+    CHECK(listed().empty());
+    leave_record(project.path(), record_named("dead"));
+    CHECK(listed().empty());
+    {
+        records::RunningRecords records(project.path());
+        REQUIRE_FALSE(records.put(first));
+        CHECK(listed() == "first ");
+        REQUIRE(records.announce_retry("first"));
+        CHECK(listed() == "first ");
+        REQUIRE_FALSE(records.put(second));
+        CHECK(listed() == "second ");
+        records.withdraw_retry("first");
+        CHECK(listed() == "second ");
+        REQUIRE(records.announce_retry("second"));
+    }
+    CHECK(listed().empty());
+}
+
 TEST_CASE_FIXTURE(RunningFixture, "a sweep keeps what belongs to a record, and removes the rest")
 {
     records::RunningRecords living(project.path());
     REQUIRE_FALSE(living.put(record_named("living")));
+    REQUIRE_FALSE(living.put(record_named("waits")));
+    REQUIRE(living.announce_retry("waits"));
     leave_record(project.path(), record_named("dead"));
-    for (const auto* id : {"living", "dead", "ended"})
+    for (const auto* id : {"living", "waits", "dead", "ended"})
         REQUIRE_FALSE(records::request_cancel(project.path(), id));
     write_file(running() / "of-nobody/text.json", "text");
     write_file(running() / "of-nobody/.cursor-skill-tmp.1", "");
@@ -272,7 +306,7 @@ TEST_CASE_FIXTURE(RunningFixture, "a sweep keeps what belongs to a record, and r
     CHECK_FALSE(fs::exists(running() / "engines/old.lock"));
     auto requests = records::find_cancel_requests(project.path());
     std::sort(requests.begin(), requests.end());
-    CHECK(requests == std::vector<std::string>{"dead", "living"});
+    CHECK(requests == std::vector<std::string>{"dead", "living", "waits"});
 }
 
 TEST_CASE_FIXTURE(RunningFixture, "a link in place of an executor's folder is not followed")

@@ -256,6 +256,9 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     clock->at(30s, [&] {
         CHECK(names() == std::vector{first});
         CHECK(records::list_running(project.path()).empty());
+        const auto live = records::list_executions(project.path());
+        REQUIRE(live.size() == 1);
+        CHECK(live.front().attempt_id == first);
     });
     SUBCASE("the next one begins")
     {
@@ -268,6 +271,23 @@ TEST_CASE_FIXTURE(ExecutorFixture,
     SUBCASE("none follows")
     {
         clock->at(40s, [this] { cancel.emit(asio::cancellation_type::terminal); });
+    }
+    const auto is_cancelled_at = [this, &first](std::chrono::seconds when) {
+        clock->at(when,
+                  [this, &first] { CHECK_FALSE(records::request_cancel(project.path(), first)); });
+        clock->at(when + 1s, [this] {
+            CHECK(results == 1);
+            CHECK(result.status == ExecutionStatus::cancelled);
+        });
+    };
+    SUBCASE("another process cancels it")
+    {
+        is_cancelled_at(40s);
+    }
+    SUBCASE("another process cancels it when the next one has just begun")
+    {
+        clock->at(2min - 1s, [this] { CHECK(tree.published.size() == 2); });
+        is_cancelled_at(2min);
     }
     start(request());
     clock->run(ctx);

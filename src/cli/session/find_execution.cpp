@@ -27,6 +27,8 @@ std::set<std::string> known_executions(const std::filesystem::path& root)
     for (auto& id : folder.list_ended()) known.insert(std::move(id));
     for (auto& entry : records::list_running(root))
         known.insert(std::move(entry.record.execution_id));
+    for (auto& record : records::list_executions(root))
+        known.insert(std::move(record.execution_id));
     return known;
 }
 
