@@ -157,6 +157,7 @@ public:
     [[nodiscard]] virtual HealthCheckResult check_claims_and_locks() const;
     [[nodiscard]] virtual HealthCheckResult check_leftovers() const;
     [[nodiscard]] virtual HealthCheckResult check_agents() const;
+    [[nodiscard]] virtual HealthCheckResult check_starts() const;
     /// @}
 
 protected:

@@ -24,7 +24,8 @@ namespace autoexec::health {
     CHECK(records)                    \
     CHECK(claims_and_locks)           \
     CHECK(leftovers)                  \
-    CHECK(agents)
+    CHECK(agents)                     \
+    CHECK(starts)
 
 #define AUTOEXEC_DECLARE_CHECK(name) \
     std::string check_##name(FindingList& findings, const HealthOptions& options);

@@ -20,6 +20,7 @@ using files::ByteLock;
 using files::UniqueFd;
 
 constexpr std::string_view slots_suffix = ".lock";
+constexpr std::size_t max_slot_files = 1000;
 // Far above all slots. A process that waits with the priority p locks the bytes up to
 // `waiting_byte + p`; one of an earlier version locks `waiting_byte` alone.
 constexpr std::int64_t waiting_byte = std::int64_t{1} << 60;
@@ -34,6 +35,27 @@ std::string slots_name(const std::string& agent)
 {
     const auto base = agent.empty() ? "commands" : "agent." + text::file_name_of(agent);
     return base + std::string(slots_suffix);
+}
+
+std::string unlockable_sentence(const std::filesystem::path& path, error_code ec)
+{
+    return fmt::format(
+        "The limit of commands at once holds for each process alone, because '{}' cannot be "
+        "locked: {}.",
+        text::printable(path.string()), ec.message());
+}
+
+// Locks a byte of no meaning for a moment.
+error_code try_to_lock(int folder, const std::string& name)
+{
+    error_code ec;
+    const auto file = files::open_beneath(folder, name, O_RDWR, files::Links::none, ec);
+    if (!file) return ec;
+    struct stat st {};
+    if (::fstat(file.get(), &st) != 0 || !S_ISREG(st.st_mode)) return errc::unsafe_path;
+    ec = files::set_byte_lock(file.get(), end_of_waiting_bytes, ByteLock::shared);
+    (void)files::set_byte_lock(file.get(), end_of_waiting_bytes, ByteLock::none);
+    return ec;
 }
 
 bool is_held_elsewhere(error_code ec)
@@ -70,10 +92,24 @@ bool ProjectSlots::open()
 void ProjectSlots::fail(error_code ec)
 {
     if (std::exchange(has_failed_, true)) return;
-    problem_ = fmt::format(
-        "The limit of commands at once holds for each process alone, because '{}' cannot be "
-        "locked: {}.",
-        text::printable((folder_of(project_root_) / name_).string()), ec.message());
+    problem_ = unlockable_sentence(folder_of(project_root_) / name_, ec);
+}
+
+std::vector<std::string> ProjectSlots::find_problems(const std::filesystem::path& project_root)
+{
+    const auto path = folder_of(project_root);
+    std::vector<std::string> problems;
+    error_code ec;
+    const auto folder = Folder{project_root, layout::slots}.open(ec);
+    if (!folder && ec != boost::system::errc::no_such_file_or_directory)
+        problems.push_back(unlockable_sentence(path, ec));
+    if (!folder) return problems;
+    for (const auto& name : files::list_folder(folder.get(), max_slot_files)) {
+        if (!name.ends_with(slots_suffix)) continue;
+        if ((ec = try_to_lock(folder.get(), name)))
+            problems.push_back(unlockable_sentence(path / name, ec));
+    }
+    return problems;
 }
 
 bool ProjectSlots::lock(std::int64_t slot)

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 /// Limits of a project that hold over all its processes.
 namespace autoexec::records {
@@ -50,6 +51,11 @@ public:
 
     /// Why the limit does not hold for the project, once; empty: it does.
     [[nodiscard]] std::string take_problem() { return std::exchange(problem_, {}); }
+
+    /// A sentence for each limit that does not hold for the project, as its files are now. Changes
+    /// nothing.
+    [[nodiscard]] static std::vector<std::string> find_problems(
+        const std::filesystem::path& project_root);
 
     /// Changes when a process may have released a slot for which another one waits.
     [[nodiscard]] static std::filesystem::path folder_of(const std::filesystem::path& project_root);

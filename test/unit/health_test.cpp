@@ -2,8 +2,10 @@
 
 #include "health/checked_folders.hpp"
 #include "health/finding_list.hpp"
+#include "protocol/layout.hpp"
 #include "records/agent_presence.hpp"
 #include "records/health_file.hpp"
+#include "records/pauses.hpp"
 #include "support/health_fixture.hpp"
 #include "support/text.hpp"
 
@@ -11,7 +13,10 @@
 #include <boost/json/serialize.hpp>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 
@@ -62,8 +67,7 @@ TEST_CASE("the original's four checks come first, and each check has its name")
     CHECK(names ==
           "configuration file_system status_file_access command_file_access supervisor "
           "agent_programs agent_setup git disk_space inotify clock records claims_and_locks "
-          "leftovers "
-          "agents ");
+          "leftovers agents starts ");
 }
 
 TEST_CASE("the overall status is the worst one")
@@ -103,9 +107,9 @@ TEST_CASE("checks can be added from outside, and one without a name gets the one
     checker.add_check("database", [] { return HealthCheckResult(); });
     checker.add_check("other", [] { return result_of(unhealthy); });
     const auto results = checker.check_all();
-    REQUIRE(results.size() == 17);
-    CHECK(results[15].name == "database");
-    CHECK(results[16].name == "mine");
+    REQUIRE(results.size() == 18);
+    CHECK(results[16].name == "database");
+    CHECK(results[17].name == "mine");
     CHECK(checker.get_overall_status() == unhealthy);
 }
 
@@ -131,7 +135,7 @@ TEST_CASE("an exception in a check is an unhealthy result, and the others still 
     checker.add_check("seven", []() -> HealthCheckResult { throw 7; });
     check_is(checker.check_clock(), unhealthy, "no clock\xEF\xBF\xBD");
     const auto results = checker.check_all();
-    CHECK(results.size() == 16);
+    CHECK(results.size() == 17);
     check_is(results.back(), unhealthy, "unknown type");
     CHECK(results.back().name == "seven");
 }
@@ -566,6 +570,76 @@ TEST_CASE("an agent of which commands are held back degrades the health")
     CHECK(result.details.at("held_back").at(0).at("state") == "open");
     test::write_file(f.root() / ".tapps-agents/health/agents.json", "no JSON");
     check_is(f.checker().check_agents(), degraded, "The state of the agents in");
+}
+
+TEST_CASE("paused starts degrade the health")
+{
+    HealthFixture f;
+    check_is(f.checker().check_starts(), healthy, "No start is paused");
+    const auto change = [&](const std::function<void(protocol::StartPauses&)>& how) {
+        CHECK_FALSE(records::change_pauses(f.root(), how));
+    };
+    change([](protocol::StartPauses& pauses) {
+        pauses.all = {std::chrono::system_clock::time_point(1769904000s), "me@here"};
+        pauses.agents["my coder"] = {std::nullopt, "you@there"};
+        pauses.workflows["night"] = {};
+    });
+    auto result = f.checker().check_starts();
+    check_is(result, degraded, "Starts are paused since 2026-02-01T00:00:00");
+    CHECK(test::contains(result.message, "by me@here."));
+    CHECK(result.remedy == "To end the pause: autoexec resume");
+    const auto& paused = result.details.at("paused").as_array();
+    REQUIRE(paused.size() == 3);
+    CHECK(paused[0].at("agent").is_null());
+    CHECK(paused[0].at("by") == "me@here");
+    CHECK(paused[1].at("agent") == "my coder");
+    CHECK(paused[1].at("since").is_null());
+    CHECK(paused[2].at("workflow") == "night");
+    change([](protocol::StartPauses& pauses) {
+        pauses.all.reset();
+        pauses.workflows.clear();
+    });
+    result = f.checker().check_starts();
+    check_is(result, degraded, "Starts of agent my coder are paused by you@there.");
+    CHECK(result.remedy == "To end the pause: autoexec resume --agent 'my coder'");
+    test::write_file(f.root() / layout::paused, "no JSON");
+    result = f.checker().check_starts();
+    check_is(result, degraded, "Which starts are paused cannot be read");
+    CHECK(result.details.at("paused").as_array().empty());
+}
+
+TEST_CASE("slots that cannot be locked degrade the health")
+{
+    HealthFixture f;
+    const auto slots = f.root() / layout::slots;
+    test::write_file(slots / "commands.lock", "");
+    test::write_file(slots / "other", "");
+    check_is(f.checker().check_starts(), healthy, "No start is paused");
+    std::string named;
+    SUBCASE("a folder in place of a file")
+    {
+        std::filesystem::create_directory(slots / "agent.coder.lock");
+        named = "agent.coder.lock";
+    }
+    SUBCASE("a link in place of a file")
+    {
+        std::filesystem::create_symlink(slots / "other", slots / "agent.coder.lock");
+        named = "agent.coder.lock";
+    }
+    SUBCASE("a FIFO in place of a file")
+    {
+        REQUIRE(::mkfifo((slots / "agent.coder.lock").c_str(), 0600) == 0);
+        named = "agent.coder.lock";
+    }
+    SUBCASE("a link in place of the folder")
+    {
+        std::filesystem::rename(slots, f.root() / "elsewhere");
+        std::filesystem::create_directory_symlink(f.root() / "elsewhere", slots);
+        named = ".tapps-agents/slots'";
+    }
+    const auto result = f.checker().check_starts();
+    check_is(result, degraded, "The limit of commands at once holds for each process alone");
+    CHECK_MESSAGE(test::contains(result.message, named), result.message);
 }
 
 TEST_CASE("the agents of a project are listed, and dead ones reported")
