@@ -22,7 +22,7 @@ struct RerunOptions : BatchOptions {
 /// An ended execution, with what the records have of it.
 struct EarlierExecution {
     std::string id;
-    std::optional<protocol::QueuedRequest> request;  ///< Of a command of the queue.
+    std::optional<protocol::QueuedRequest> request;  ///< Absent: it was not kept.
     std::vector<ExecutionMetric> attempts;           ///< Newest first.
     std::string session;                             ///< Of the result.
     std::string error;
@@ -56,10 +56,12 @@ EarlierExecution find_earlier(const std::filesystem::path& root, const std::stri
         earlier.session = result.string("session").value_or("");
         earlier.error = result.string("error").value_or("");
     }
+    if (!earlier.request)
+        if (const auto kept = folder.kept(earlier.id)) earlier.request = *kept;
     return earlier;
 }
 
-CommandJob job_of_queue(protocol::QueuedRequest queued)
+CommandJob job_of_request(protocol::QueuedRequest queued)
 {
     CommandJob job(std::move(queued.request));
     if (const auto& tree = queued.new_worktree) job.new_worktree = tree->name + "@" + tree->commit;
@@ -76,8 +78,8 @@ CommandJob job_of_history(const EarlierExecution& earlier)
              "the command of {} contains a secret, which is not recorded: run it with autoexec run",
              short_id(earlier.id));
     print_message(
-        "Only the text of this command, its agent and its worktree are recorded, not its options, "
-        "such as --expect, --env and --timeout.\n");
+        "Only the text of this command, its agent and its worktree are still recorded, not its "
+        "options, such as --expect, --env and --timeout.\n");
     CommandRequest request(last.command, last.worktree);
     request.agent = last.agent;
     request.workflow_id = last.workflow_id;
@@ -125,7 +127,7 @@ int rerun(const RerunOptions& options)
 {
     const auto root = project_root(options);
     const auto earlier = find_earlier(root, options.execution);
-    auto job = earlier.request ? job_of_queue(*earlier.request) : job_of_history(earlier);
+    auto job = earlier.request ? job_of_request(*earlier.request) : job_of_history(earlier);
     refuse_step(root, job.request);
     job.request.execution_id.clear();
     job.request.resumed_session.reset();

@@ -85,13 +85,10 @@ public:
           prices_(manager.load().executor.prices)
     {
         session_.executor().subscribe(display_);
-        // What a program of an attempt runs ends with that attempt.
-        if (ForegroundQueue::can_hold(o.session) && session_.options().parent_attempt.empty()) {
-            waiting_ = std::make_shared<ForegroundQueue>(
-                session_.root(), o.session,
-                [this](const std::string& id) { session_.executor().cancel(id); });
-            session_.executor().subscribe(waiting_);
-        }
+        queue_ = std::make_shared<ForegroundQueue>(
+            session_.root(), o.session, !session_.options().parent_attempt.empty(),
+            [this](const std::string& id) { session_.executor().cancel(id); });
+        session_.executor().subscribe(queue_);
         session_.notifications().send_every_result_to(std::move(notify));
     }
 
@@ -129,7 +126,7 @@ private:
             asio::steady_timer& done = done_;
             done.expires_after(cancel_interval);
             co_await done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-            if (waiting_) waiting_->cancel_ended();
+            queue_->cancel_ended();
         }
         const auto took = std::chrono::steady_clock::now() - begin;
         sum_up(std::chrono::duration_cast<milliseconds>(took));
@@ -149,7 +146,7 @@ private:
     void start(CommandJob& job)
     {
         job.request.execution_id = text::new_uuid();
-        if (waiting_) job.request.hooks = waiting_->hooks_of(job.request);
+        queue_->add(job);
         session_.add_worktree(job.request.worktree);
         cancels_.emplace_back();
         asio::co_spawn(session_.context(), one(job),
@@ -187,7 +184,7 @@ private:
         if (auto lost = session_.lost_output(result); !lost.empty())
             result.warnings.push_back(std::move(lost));
         display_->finished(result);
-        if (waiting_) waiting_->end(result, prices_);
+        queue_->end(result, prices_);
         if (options_.json)
             print_json(json_of(result, prices_));
         else
@@ -230,7 +227,7 @@ private:
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
     NewWorktrees new_worktrees_;
-    std::shared_ptr<ForegroundQueue> waiting_;  ///< Null: commands that wait are in memory alone.
+    std::shared_ptr<ForegroundQueue> queue_;
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{session_.context()};
 

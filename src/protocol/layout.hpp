@@ -18,11 +18,12 @@ inline constexpr char answers[] = ".tapps-agents/running/answers";
 inline constexpr char decisions[] = ".tapps-agents/running/decisions";
 /// The starts that people have paused.
 inline constexpr char paused[] = ".tapps-agents/running/paused";
-/// Requests of detached commands, which wait; below it, those that an engine has started, and the
-/// results of those that have ended.
+/// Requests that wait; below it, those that an engine has started, the results of those that have
+/// ended, and requests that a run in the foreground has started.
 inline constexpr char queue[] = ".tapps-agents/queue";
 inline constexpr char started_requests[] = ".tapps-agents/queue/started";
 inline constexpr char ended_requests[] = ".tapps-agents/queue/ended";
+inline constexpr char kept_requests[] = ".tapps-agents/queue/kept";
 /// Locks of the slots that all processes of the project share.
 inline constexpr char slots[] = ".tapps-agents/slots";
 /// What detached processes print.

@@ -99,16 +99,30 @@ void sweep_notes(const fs::path& root)
     }
 }
 
+bool is_outdated(int folder, const std::string& name)
+{
+    const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(max_age_of_results);
+    return changed_at(folder, name) + max_age.count() < std::time(nullptr);
+}
+
 void sweep_results(const fs::path& root)
 {
     error_code ec;
     const auto folder = folder_in(root, layout::ended_requests).open(ec);
     if (!folder) return;
-    const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(max_age_of_results);
     for (const auto& name : files::list_folder(folder.get(), max_queue_names))
-        if (!id_in(name).empty() &&
-            changed_at(folder.get(), name) + max_age.count() < std::time(nullptr))
+        if (!id_in(name).empty() && is_outdated(folder.get(), name))
             (void)files::remove_file(folder.get(), name);
+}
+
+bool has_secret(const protocol::QueuedRequest& request)
+{
+    const Redactor redactor;
+    const auto& argv = request.request.argv;
+    return redactor.finds_secret(request.request.command) ||
+           std::any_of(argv.begin(), argv.end(), [&redactor](const std::string& word) {
+               return redactor.finds_secret(word);
+           });
 }
 
 // Without a time: the request is in the place of the result.
@@ -395,9 +409,38 @@ std::optional<protocol::QueuedResult> QueueFolder::result(const std::string& id,
     return std::nullopt;
 }
 
+error_code QueueFolder::keep(const protocol::QueuedRequest& request) const
+{
+    const auto text = protocol::format_queued(request);
+    error_code ec;
+    if (has_secret(request) || text.size() > protocol::queue_file_limit) return ec;
+    const auto folder = folder_in(project_root_, layout::kept_requests).create(ec);
+    if (!folder) return ec;
+    return files::replace_file(folder.get(), file_of(request.id()), text, 0600,
+                               Durability::process);
+}
+
+Request QueueFolder::kept(const std::string& id) const
+{
+    return read(layout::kept_requests, id);
+}
+
+// Ids are in the order of time, so that the first ones are the oldest.
+void QueueFolder::sweep_kept() const
+{
+    error_code ec;
+    const auto folder = folder_in(project_root_, layout::kept_requests).open(ec);
+    if (!folder) return;
+    for (const auto& id : sorted_ids(project_root_, layout::kept_requests)) {
+        if (!is_outdated(folder.get(), file_of(id))) break;
+        (void)files::remove_file(folder.get(), file_of(id));
+    }
+}
+
 void QueueFolder::sweep() const
 {
-    for (const auto* const path : {layout::queue, layout::started_requests, layout::ended_requests})
+    for (const auto* const path :
+         {layout::queue, layout::started_requests, layout::ended_requests, layout::kept_requests})
         sweep_temporaries_in(project_root_, path);
     sweep_notes(project_root_);
     sweep_results(project_root_);
@@ -406,13 +449,7 @@ void QueueFolder::sweep() const
 
 void keep_request(protocol::QueuedResult& result, const protocol::QueuedRequest& request)
 {
-    const Redactor redactor;
-    const auto has_secret = [&redactor](const std::string& text) {
-        return redactor.finds_secret(text);
-    };
-    const auto& argv = request.request.argv;
-    if (!has_secret(request.request.command) && std::none_of(argv.begin(), argv.end(), has_secret))
-        result.request = protocol::json_of_request(request);
+    if (!has_secret(request)) result.request = protocol::json_of_request(request);
 }
 
 ExecutionResult failed_result(const protocol::QueuedRequest& request, CommandError error)

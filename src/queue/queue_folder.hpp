@@ -104,6 +104,14 @@ public:
     [[nodiscard]] std::optional<protocol::QueuedResult> result(const std::string& id,
                                                                std::string& problem) const;
 
+    /// Keeps a request that a run in the foreground starts, so that it can be repeated; unless it
+    /// contains a secret.
+    error_code keep(const protocol::QueuedRequest& request) const;
+    /// Null: none was kept, or it is broken.
+    [[nodiscard]] Request kept(const std::string& id) const;
+    /// Removes requests that were kept before `max_age_of_results`.
+    void sweep_kept() const;
+
     /// Removes what killed processes have left, and results older than `max_age_of_results`. Only
     /// for the engine.
     void sweep() const;

@@ -81,7 +81,65 @@ TEST_CASE("a command that was cancelled in the queue can run later")
     CHECK(eventually([&] { return project.processes().empty(); }));
 }
 
-TEST_CASE("of a command of the foreground, the recorded text runs again")
+TEST_CASE("a command of the foreground runs again as it was")
+{
+    Project project;
+    project.set("WORD", "here");
+    const auto run = [&](const Words& options) {
+        Words words{"run", "--env", "WORD", "--expect", "ran", "--retry", "0"};
+        words.insert(words.end(), options.begin(), options.end());
+        return words;
+    };
+    const std::string command = "echo $WORD >> ran; ! test -e fail";
+    bool is_killed = false;
+    SUBCASE("a text")
+    {
+        CHECK(project.run(run({command})).code == 0);
+    }
+    SUBCASE("a program")
+    {
+        CHECK(project.run(run({"--", "sh", "-c", command})).code == 0);
+    }
+    SUBCASE("of a list, in a new worktree")
+    {
+        const auto line = R"({"command": "sh -c 'echo $WORD >> ran; ! test -e fail'", )"
+                          R"("new_worktree": "t"})";
+        CHECK(project.run(run({"--list", "-"}), line).code == 0);
+        fs::create_symlink(project.records() / "worktrees/t/ran", project.root() / "ran");
+    }
+    SUBCASE("killed meanwhile")
+    {
+        Program killed(project.start(run({command + "; exec sleep 1000"})));
+        project.wait_for_running(1);
+        REQUIRE(eventually([&] { return fs::exists(project.root() / "ran"); }));
+        killed.signal(SIGKILL);
+        killed.wait();
+        // Records the end of the attempt.
+        CHECK(project.run({"run", "true", "-w", project.worktree("other").string()}).code == 0);
+        is_killed = true;
+    }
+    std::string id;
+    for (const auto& row : objects_of(project.run({"history", "--json"}).out))
+        if (contains(text_at(row, "command"), "WORD")) id = text_at(row, "execution_id");
+    if (is_killed) {
+        Program again(project.start({"rerun", id}));
+        CHECK(eventually([&] { return runs_of(project) == 2; }));
+        again.signal(SIGINT);
+        again.wait();
+    } else {
+        const auto again = project.run({"rerun", id, "--json"});
+        CHECK_MESSAGE(again.code == 0, again.err);
+        CHECK_FALSE(contains(again.err, "recorded"));
+        CHECK(text_at(objects_of(again.out).at(0), "verified") == "all");
+        const auto detached = project.run({"rerun", id, "--detach"});
+        CHECK(project.run({"wait", lines_of(detached.out).at(0)}).code == 0);
+        CHECK(runs_of(project) == 3);
+    }
+    CHECK(lines_of(read_file(project.root() / "ran")) == Words(runs_of(project), "here"));
+    CHECK(eventually([&] { return project.processes().empty(); }));
+}
+
+TEST_CASE("of a command of the foreground whose request is gone, the recorded text runs again")
 {
     Project project;
     std::string id;
@@ -93,8 +151,10 @@ TEST_CASE("of a command of the foreground, the recorded text runs again")
     {
         CHECK(project.run({"run", "--", "sh", "-c", "echo \"$1\" >> ran", "x", "a  b"}).code == 0);
     }
+    REQUIRE(fs::remove_all(project.records() / "queue/kept") == 2);
     const auto again = project.run({"rerun", newest_id(project)});
     CHECK_MESSAGE(again.code == 0, again.err);
+    CHECK(contains(again.err, "are still recorded, not its options"));
     CHECK(lines_of(read_file(project.root() / "ran")) == Words(2, "a  b"));
 }
 
@@ -105,6 +165,7 @@ TEST_CASE("a command that contains a secret is not recorded, and not run again")
     SUBCASE("of the foreground")
     {
         CHECK(project.run({"run", command}).code == 0);
+        CHECK_FALSE(fs::exists(project.records() / "queue"));
     }
     SUBCASE("detached")
     {

@@ -313,6 +313,31 @@ TEST_CASE("results are removed after their time")
     CHECK_FALSE(fs::exists(file));
 }
 
+TEST_CASE("a request of the foreground is kept for its time, unless it contains a secret")
+{
+    const Queue queue;
+    CHECK_FALSE(queue.folder.kept(queue.id()));
+    REQUIRE_FALSE(queue.folder.keep(queue.request));
+    const auto kept = queue.folder.kept(queue.id());
+    REQUIRE(kept);
+    CHECK(protocol::format_queued(*kept) == protocol::format_queued(queue.request));
+    const auto secret = request_of("curl -H 'Authorization: Bearer abcdefghijklmnopqrstuvwx'");
+    REQUIRE_FALSE(queue.folder.keep(secret));
+    CHECK_FALSE(queue.folder.kept(secret.id()));
+
+    const auto younger = request_of("younger");
+    REQUIRE_FALSE(queue.folder.keep(younger));
+    const auto file = queue.path() / "kept" / (queue.id() + ".json");
+    const auto age = [&](std::chrono::hours hours) {
+        fs::last_write_time(file, fs::file_time_type::clock::now() - hours);
+        queue.folder.sweep_kept();
+        return fs::exists(file);
+    };
+    CHECK(age(queue::max_age_of_results - std::chrono::hours(1)));
+    CHECK_FALSE(age(queue::max_age_of_results + std::chrono::hours(1)));
+    CHECK(queue.folder.kept(younger.id()));
+}
+
 TEST_CASE("one process is the engine of the queue, and others read which")
 {
     TemporaryFolder root;

@@ -10,39 +10,56 @@
 
 namespace autoexec::cli {
 
-ForegroundQueue::ForegroundQueue(std::filesystem::path project_root, const SessionFlags& flags,
-                                 std::function<void(const std::string& id)> cancel)
-    : folder_(project_root),
-      project_root_(std::move(project_root)),
-      flags_(flags),
-      cancel_(std::move(cancel))
-{}
+namespace {
 
-bool ForegroundQueue::can_hold(const SessionFlags& flags)
+// False: an engine would run commands with these flags in another way.
+bool can_be_queued(const SessionFlags& flags)
 {
     return !flags.external_agent && !flags.fail_on_input && !flags.max_cost && !flags.max_tokens &&
            !flags.total_timeout;
 }
 
-std::shared_ptr<const CommandHooks> ForegroundQueue::hooks_of(const CommandRequest& request)
+}  // namespace
+
+ForegroundQueue::ForegroundQueue(std::filesystem::path project_root, const SessionFlags& flags,
+                                 bool nested, std::function<void(const std::string& id)> cancel)
+    : folder_(project_root),
+      project_root_(std::move(project_root)),
+      flags_(flags),
+      cancel_(std::move(cancel)),
+      has_queue_(!nested && can_be_queued(flags))
 {
-    auto hooks = std::make_shared<CommandHooks>();
-    hooks->on_wait = [this, &request] { submit(request); };
-    hooks->on_start = [this, &request] { return start(request.execution_id); };
-    return hooks;
+    folder_.sweep_kept();
 }
 
-void ForegroundQueue::submit(const CommandRequest& request)
+void ForegroundQueue::add(CommandJob& job)
+{
+    unpublished_.emplace(job.request.execution_id, &job);
+    if (!has_queue_) return;
+    auto hooks = std::make_shared<CommandHooks>();
+    hooks->on_wait = [this, &job] { submit(job); };
+    hooks->on_start = [this, &job] { return start(job.request.execution_id); };
+    job.request.hooks = std::move(hooks);
+}
+
+protocol::QueuedRequest ForegroundQueue::request_of(const CommandJob& job) const
+{
+    auto queued = queued_request(job.request, flags_);
+    queued.rerun_of = job.rerun_of;
+    return queued;
+}
+
+void ForegroundQueue::submit(const CommandJob& job)
 {
     if (has_failed_) return;
     error_code ec;
     if (!owner_) owner_ = queue::OwnerLock::create(project_root_, ec);
     if (!owner_) return report(ec);
-    auto queued = queued_request(request, flags_);
+    auto queued = request_of(job);
     queued.owner = owner_->id();
     ec = folder_.submit(queued, Durability::process);  // its id is not printed before it starts
     if (ec) return report(ec);
-    requests_.emplace(request.execution_id, State::waiting);
+    requests_.emplace(queued.id(), State::waiting);
 }
 
 // The rename decides whether it starts, or another process has cancelled it.
@@ -61,6 +78,10 @@ bool ForegroundQueue::start(const std::string& id)
 void ForegroundQueue::publish(const Event& event)
 {
     if (event.type != EventType::execution_started) return;
+    if (const auto job = unpublished_.find(event.execution_id); job != unpublished_.end()) {
+        (void)folder_.keep(request_of(*job->second));  // if not, the history has its text
+        unpublished_.erase(job);
+    }
     const auto request = requests_.find(event.execution_id);
     if (request == requests_.end()) return;
     requests_.erase(request);
@@ -79,12 +100,14 @@ void ForegroundQueue::cancel_ended()
 
 void ForegroundQueue::end(const ExecutionResult& result, const ModelPrices& prices)
 {
+    const auto job = unpublished_.extract(result.execution_id);
     const auto request = requests_.find(result.execution_id);
     if (request == requests_.end()) return;
     protocol::QueuedResult ended;
     ended.id = result.execution_id;
     ended.ended_at = ended.reported_at = std::chrono::system_clock::now();
     ended.result = json_of(result, prices);
+    if (job) queue::keep_request(ended, request_of(*job.mapped()));
     if (request->second == State::waiting)
         (void)folder_.end_waiting(ended);
     else if (!folder_.put_result(ended))

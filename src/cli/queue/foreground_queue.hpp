@@ -3,6 +3,7 @@
 #include "autoexec/command_hooks.hpp"
 #include "autoexec/event_sink.hpp"
 #include "cli/cli.hpp"
+#include "cli/session/jobs.hpp"
 #include "queue/owner_lock.hpp"
 #include "queue/queue_folder.hpp"
 
@@ -15,19 +16,19 @@
 
 namespace autoexec::cli {
 
-/// The commands of a run in the foreground that wait: as requests in the queue, which an engine
-/// runs if this process is killed. They leave the queue when they are published.
+/// The commands of a run in the foreground: those that wait are requests in the queue, which an
+/// engine runs if this process is killed. When they are published, they leave the queue, and their
+/// requests are kept, so that they can be repeated.
 class ForegroundQueue final : public EventSink {
 public:
-    /// `cancel` ends an execution that has started. `flags` must outlive this.
-    ForegroundQueue(std::filesystem::path project_root, const SessionFlags& flags,
+    /// `cancel` ends an execution that has started. `nested`: an attempt's program has started this
+    /// process, and what that runs ends with that attempt: it is never in the queue. `flags` must
+    /// outlive this.
+    ForegroundQueue(std::filesystem::path project_root, const SessionFlags& flags, bool nested,
                     std::function<void(const std::string& id)> cancel);
 
-    /// False: an engine would run commands with these flags in another way.
-    [[nodiscard]] static bool can_hold(const SessionFlags& flags);
-
-    /// The hooks with which the request, which must outlive its execution, is to be executed.
-    [[nodiscard]] std::shared_ptr<const CommandHooks> hooks_of(const CommandRequest& request);
+    /// Adds a command, with an id, which must outlive its execution: sets its hooks.
+    void add(CommandJob& job);
 
     void publish(const Event& event) override;
 
@@ -40,7 +41,8 @@ public:
 private:
     enum class State { waiting, started };
 
-    void submit(const CommandRequest& request);
+    [[nodiscard]] protocol::QueuedRequest request_of(const CommandJob& job) const;
+    void submit(const CommandJob& job);
     [[nodiscard]] bool start(const std::string& id);
     void report(error_code ec);
 
@@ -48,9 +50,11 @@ private:
     std::filesystem::path project_root_;
     const SessionFlags& flags_;
     std::function<void(const std::string&)> cancel_;
+    bool has_queue_;                         ///< False: commands that wait are in memory alone.
     std::optional<queue::OwnerLock> owner_;  ///< Once a command waits.
     bool has_failed_ = false;
     std::map<std::string, State> requests_;  ///< Those that are in the queue, by id.
+    std::map<std::string, const CommandJob*> unpublished_;
 };
 
 }  // namespace autoexec::cli
