@@ -79,6 +79,20 @@ void wait_for_engine(const Project& project)
         eventually([&] { return !read_file(project.records() / "queue/engine.lock").empty(); }));
 }
 
+/// An engine that runs one command at once, and runs one until `go` exists.
+struct BusyEngine {
+    BusyEngine()
+    {
+        wait_for_engine(project);
+        first = submit(project, {until_go});
+        project.wait_for_running(1);
+    }
+
+    Project project;
+    Program engine{project.start({"queue", "run", "--keep", "-j", "1"})};
+    std::string first;
+};
+
 }  // namespace
 
 TEST_SUITE_BEGIN("queue");
@@ -156,13 +170,8 @@ TEST_CASE("an engine has its own environment")
     CHECK(engine.wait().code == 130);
 }
 
-TEST_CASE("commands start by priority, and a second engine does not start any")
+TEST_CASE_FIXTURE(BusyEngine, "commands start by priority, and a second engine does not start any")
 {
-    Project project;
-    Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    wait_for_engine(project);
-    const auto first = submit(project, {until_go});
-    project.wait_for_running(1);
     submit(project, {"echo low >> order", "--priority", "-1"});
     submit(project, {"echo middle >> order"});
     const auto last = submit(project, {"echo high >> order", "--priority", "5"});
@@ -198,13 +207,9 @@ TEST_CASE("a new worktree has the commit of the submission")
     engine.wait();
 }
 
-TEST_CASE("a signal ends the engine; what runs is cancelled, and what waits is kept")
+TEST_CASE_FIXTURE(BusyEngine,
+                  "a signal ends the engine; what runs is cancelled, and what waits is kept")
 {
-    Project project;
-    Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    wait_for_engine(project);
-    const auto first = submit(project, {until_go});
-    project.wait_for_running(1);
     const auto second = submit(project, {"true"});
     engine.signal(SIGTERM);
     CHECK(engine.wait().code == 130);
@@ -245,13 +250,9 @@ TEST_CASE("stop cancels what the engine runs, and keeps what waits")
     CHECK(wait.wait().code == 0);
 }
 
-TEST_CASE("stop --drain lets what runs end, and a later submission starts an engine")
+TEST_CASE_FIXTURE(BusyEngine,
+                  "stop --drain lets what runs end, and a later submission starts an engine")
 {
-    Project project;
-    Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    wait_for_engine(project);
-    const auto first = submit(project, {until_go});
-    project.wait_for_running(1);
     const auto second = submit(project, {"true"});
     CHECK(project.run({"stop", "--drain", "--timeout", "100ms"}).code == 124);
     Program stop(project.start({"stop", "--drain"}));
@@ -599,13 +600,8 @@ TEST_CASE("a command of a run in the foreground that waits can be cancelled")
     CHECK(run.times_run(1) + run.times_run(2) == 1);
 }
 
-TEST_CASE("queued commands can be cancelled, one or all")
+TEST_CASE_FIXTURE(BusyEngine, "queued commands can be cancelled, one or all")
 {
-    Project project;
-    Program engine(project.start({"queue", "run", "--keep", "-j", "1"}));
-    wait_for_engine(project);
-    const auto running = submit(project, {until_go});
-    project.wait_for_running(1);
     const auto one = submit(project, {"touch one"});
     const auto two = submit(project, {"touch two"});
     CHECK(project.run({"cancel", one}).code == 0);
@@ -613,7 +609,7 @@ TEST_CASE("queued commands can be cancelled, one or all")
     CHECK_FALSE(has_result(project, two));
     CHECK(project.run({"wait", one}).code == 130);
     CHECK(lines_of(project.run({"cancel", "--all"}).out).size() == 2);
-    CHECK(status_of(project, running) == "cancelled");
+    CHECK(status_of(project, first) == "cancelled");
     CHECK(status_of(project, two) == "cancelled");
     CHECK(project.run({"cancel"}).code == 2);
     CHECK(contains(project.run({"cancel", "--all"}).err, "No commands"));

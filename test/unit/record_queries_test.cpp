@@ -169,7 +169,7 @@ void check_pages(const std::function<void()>& write, Filter first, std::int64_t 
                  Read read)
 {
     std::atomic<bool> is_done = false;
-    std::thread writer([&] {
+    std::jthread writer([&] {
         write();
         is_done = true;
     });
@@ -188,7 +188,6 @@ void check_pages(const std::function<void()>& write, Filter first, std::int64_t 
         } while (!filter.cursor.empty());
         CHECK(expected == last_number - 1);
     } while (!was_done);
-    writer.join();
 }
 
 /// Where the last lines of a text begin.
@@ -402,7 +401,7 @@ TEST_CASE_FIXTURE(QueriesFixture,
     };
     read();
     std::atomic<bool> is_done = false;
-    std::thread writer([&] {
+    std::jthread writer([&] {
         log(1'500, 5000);
         is_done = true;
     });
