@@ -436,7 +436,7 @@ int FileNotifier::add_folder(Entry& entry, const std::string& folder, FolderKind
     if (kind != FolderKind::root)
         events |= IN_DONT_FOLLOW;
     else if (!entry.second.is_worktree)
-        events |= IN_DELETE;
+        events |= IN_DELETE | IN_MOVED_FROM;
     if (entry_watchers_.contains(entry.first)) events |= IN_MODIFY;
     const int wd = ::inotify_add_watch(inotify_.get(), folder.c_str(), events);
     if (wd < 0) {

@@ -165,6 +165,7 @@ TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notifi
     const auto running = folder / "running";
     fs::create_directory(running);
     notifier = file_notifier(ctx.get_executor(), {folder.path(), status_name});
+    write_file(running / "older", "");
     subscription = notifier->watch_folder(running, [this] { ++calls; });
     CHECK(notifier->coverage(running) == Coverage::all);
     CHECK(notifier->problem(running).empty());
@@ -176,6 +177,11 @@ TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notifi
     SUBCASE("a folder")
     {
         fs::create_directory(running / "cancel");
+        CHECK(is_called());
+    }
+    SUBCASE("an entry that is moved away")
+    {
+        fs::rename(running / "older", folder / "older");
         CHECK(is_called());
     }
     SUBCASE("its end")
@@ -203,6 +209,7 @@ TEST_CASE_FIXTURE(Watched, "the entries of a folder that have changed are named"
     file << "written, and not closed" << std::flush;
     await("open");
     fs::rename(tree / "open", tree / "renamed");
+    while (!names.contains("open")) REQUIRE(ctx.run_one_for(60s) == 1);
     await("renamed");
     fs::remove(tree / "renamed");
     await("renamed");
