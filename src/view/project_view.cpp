@@ -279,7 +279,8 @@ void ProjectView::show_published(const std::string& name, std::shared_ptr<const 
 {
     const auto before = std::exchange(shown_[name], now);
     if (!now) shown_.erase(name);
-    if (before && (!now || now->key() != before->key())) show(before->key(), nullptr);
+    const bool was_attempt = before && !before->attempt_id.empty();
+    if (was_attempt && (!now || now->key() != before->key())) show(before->key(), nullptr);
     const bool is_other = !before || !now || before->execution_id != now->execution_id;
     if (before && is_other) {
         if (--published_ids_[before->execution_id] == 0) published_ids_.erase(before->execution_id);
@@ -289,17 +290,31 @@ void ProjectView::show_published(const std::string& name, std::shared_ptr<const 
         ++published_ids_[now->execution_id];
         changed_ids_.insert(now->execution_id);
     }
-    if (before && before->attempt_id.empty()) retried_.erase(before->execution_id);
-    if (now && now->attempt_id.empty()) retried_.insert(now->execution_id);
-    if (now) show(now->key(), now);
+    if (before && !was_attempt) note_retry(before->execution_id, name, false);
+    if (now && now->attempt_id.empty())
+        note_retry(now->execution_id, name, true);
+    else if (now)
+        show(now->key(), now);
+}
+
+void ProjectView::note_retry(const std::string& execution_id, const std::string& name, bool exists)
+{
+    auto& notes = retries_[execution_id];
+    if (exists)
+        notes.insert(name);
+    else
+        notes.erase(name);
+    if (notes.empty()) retries_.erase(execution_id);
+    changed_ids_.insert(execution_id);
 }
 
 void ProjectView::commit_queued()
 {
     changed_ids_.merge(queued_.take_changed());
     for (const auto& id : std::exchange(changed_ids_, {})) {
-        if (retried_.contains(id)) continue;  // its entry has the same key
-        auto entry = queued_.find_waiting(id);
+        const auto retry = retries_.find(id);
+        auto entry =
+            retry == retries_.end() ? queued_.find_waiting(id) : shown_.at(*retry->second.begin());
         if (!entry && !published_ids_.contains(id)) entry = queued_.find_started(id);
         show(id, std::move(entry));
     }

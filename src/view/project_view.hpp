@@ -103,6 +103,7 @@ private:
     void commit_executors();
     void show(const std::string& key, std::shared_ptr<const ExecutionEntry> now);
     void show_published(const std::string& name, std::shared_ptr<const ExecutionEntry> now);
+    void note_retry(const std::string& execution_id, const std::string& name, bool exists);
     void set_user(const std::string& worktree, const std::string& key, bool uses_it);
     [[nodiscard]] std::string user_of(const std::string& worktree) const;
     [[nodiscard]] ProjectState entries_since(std::uint64_t sequence) const;
@@ -143,7 +144,9 @@ private:
     // What is published, by the names of the records.
     std::map<std::string, std::shared_ptr<const ExecutionEntry>> shown_;
     std::map<std::string, std::size_t> published_ids_;  ///< How many attempts of each execution.
-    std::set<std::string> retried_;      ///< Executions that are between two attempts.
+    /// The names of the notes that another attempt follows, by execution: more than one only if
+    /// something else than an executor has written one.
+    std::map<std::string, std::set<std::string>> retries_;
     std::set<std::string> changed_ids_;  ///< Of executions that may be queued, or no longer.
     bool have_ids_changed_ = false;      ///< An execution has come or gone since the last commit.
     std::map<std::string, std::set<std::string>> users_;  ///< Keys of executions by worktree.

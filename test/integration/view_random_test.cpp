@@ -6,7 +6,9 @@
 #include "queue/engine_lock.hpp"
 #include "queue/queue_folder.hpp"
 #include "records/agent_presence.hpp"
+#include "records/executor_lock.hpp"
 #include "records/health_file.hpp"
+#include "records/pauses.hpp"
 #include "records/queries.hpp"
 #include "records/running.hpp"
 #include "support/sweep.hpp"
@@ -25,6 +27,7 @@
 #include <algorithm>
 #include <deque>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -52,6 +55,7 @@ public:
     explicit History(unsigned seed) : random_(seed)
     {
         for (int i = 0; i < 4; ++i) fs::create_directory(tree(i));
+        fs::create_directories(root() / layout::records);  // events show what happens in it
         for (const auto* const name : {"objects", "refs"})
             fs::create_directories(root() / ".git" / name);
         write_file(root() / ".git/HEAD", "ref: refs/heads/main\n");
@@ -84,6 +88,13 @@ public:
             {"adopt a record", &History::adopt_record, true},
             {"copy a record", &History::copy_record, true},
             {"tear a record", &History::tear_record, true},
+            {"announce a retry", &History::announce_retry, true},
+            {"announce a retry", &History::announce_retry, true},
+            {"announce the retry of a request", &History::announce_retry_of_request, true},
+            {"withdraw a retry", &History::withdraw_retry, true},
+            {"write the note of a retry", &History::write_retry, true},
+            {"pause or resume starts", &History::change_pauses, true},
+            {"tear the pauses", &History::tear_pauses, true},
             {"exchange two records", &History::exchange_records},
             {"clear the records of an executor", &History::clear_executor, true},
             {"write a record of an older version", &History::write_unshared_record, true},
@@ -165,12 +176,12 @@ private:
         return attempt_ids_.empty() ? "a0" : attempt_ids_[below(attempt_ids_.size())];
     }
 
-    std::vector<fs::path> record_files()
+    std::vector<fs::path> record_files(const fs::path& extension = ".json")
     {
         std::vector<fs::path> files;
         if (!fs::exists(running())) return files;
         for (const auto& entry : fs::recursive_directory_iterator(running()))
-            if (entry.path().extension() == ".json" &&
+            if (entry.path().extension() == extension &&
                 entry.path().parent_path().filename() != "agents")
                 files.push_back(entry.path());
         std::sort(files.begin(), files.end());
@@ -227,6 +238,55 @@ private:
         auto files = record_files();
         if (const auto* const file = any_of(files)) tear(*file);
     }
+    void announce_retry()
+    {
+        auto files = record_files();
+        auto* const executor = any_of(executors_);
+        const auto* const file = any_of(files);
+        if (executor != nullptr && file != nullptr) (void)(*executor)->announce_retry(file->stem());
+    }
+    // More than once of the same one, which no executor does.
+    void announce_retry_of_request()
+    {
+        auto started = queue().list_started();
+        const auto* const request = any_of(started);
+        auto* const executor = any_of(executors_);
+        if (request == nullptr || executor == nullptr) return;
+        auto record = some_record(some_attempt_id());
+        record.execution_id = (*request)->id();
+        (void)(*executor)->put(record);
+        (void)(*executor)->announce_retry(record.attempt_id);
+    }
+    void withdraw_retry()
+    {
+        auto files = record_files(".retry");
+        auto* const executor = any_of(executors_);
+        const auto* const file = any_of(files);
+        if (executor != nullptr && file != nullptr) (void)(*executor)->withdraw_retry(file->stem());
+    }
+    // In place, and often below the name of another attempt.
+    void write_retry()
+    {
+        auto files = record_files();
+        if (const auto* const file = any_of(files))
+            write_file(file->parent_path() / (some_attempt_id() + ".retry"),
+                       protocol::format_running(some_record(some_attempt_id())));
+    }
+    void change_pauses()
+    {
+        const auto change = [&](protocol::StartPauses& pauses) {
+            const protocol::Pause pause{some_day + std::chrono::seconds(below(100)), word()};
+            auto& by_name = below(2) == 0 ? pauses.agents : pauses.workflows;
+            if (below(3) == 0)
+                pauses = {};
+            else if (below(3) == 0)
+                pauses.all = pause;
+            else
+                by_name[word()] = pause;
+        };
+        (void)records::change_pauses(root(), change);
+    }
+    void tear_pauses() { tear(root() / layout::paused); }
     void exchange_records()
     {
         auto files = record_files();
@@ -300,6 +360,7 @@ private:
         CommandRequest request(word(), tree(below(4)));
         request.execution_id = text::new_uuid();
         protocol::QueuedRequest queued(std::move(request));
+        queued.submitted_at = some_day;
         queued.request.priority = static_cast<int>(below(3));
         REQUIRE_FALSE(queue().submit(queued, Durability::none));
     }
@@ -545,6 +606,8 @@ public:
         apply(executors_, changes.changed.executors, changes.ended_executors);
         apply(worktrees_, changes.changed.worktrees, changes.removed_worktrees);
         engine_ = changes.changed.queue_engine;
+        pauses_ = changes.changed.pauses;
+        pauses_problem_ = changes.changed.pauses_problem;
     }
 
     [[nodiscard]] ViewPosition seen() const { return seen_; }
@@ -559,6 +622,7 @@ public:
         if (!is_same(held_, state.held_agents)) return "held agents";
         if (!is_same(executors_, state.executors)) return "executors";
         if (!is_same(worktrees_, state.worktrees)) return "worktrees";
+        if (pauses_ != state.pauses || pauses_problem_ != state.pauses_problem) return "pauses";
         return engine_ == state.queue_engine ? "" : "engine of the queue";
     }
 
@@ -576,6 +640,8 @@ private:
     ByKey<ExecutorEntry> executors_;
     ByKey<WorktreeEntry> worktrees_;
     std::optional<QueueEngineEntry> engine_;
+    std::vector<PauseEntry> pauses_;
+    std::string pauses_problem_;
 };
 
 ProjectReaderOptions reader_of(const History& history)
@@ -619,6 +685,42 @@ void check_ended(const ProjectState& state, const fs::path& root)
     CHECK(listed.size() == std::min<std::size_t>(recorded.size(), max_ended));
 }
 
+// The executions between two attempts.
+std::set<std::string> awaiting_retry(const fs::path& root)
+{
+    std::set<std::string> found;
+    if (!fs::exists(root / layout::running)) return found;
+    error_code ec;
+    const auto engines = records::Folder{root, layout::engines}.open(ec);
+    for (const auto& file : fs::recursive_directory_iterator(root / layout::running)) {
+        if (file.path().extension() != ".retry") continue;
+        const auto executor = file.path().parent_path().filename().string();
+        const auto record = protocol::parse_running(read_file(file.path()));
+        if (record && file.path().stem() == record->attempt_id &&
+            records::probe_executor(engines, executor).state == records::ExecutorState::alive)
+            found.insert(record->execution_id);
+    }
+    return found;
+}
+
+void check_pauses(const ProjectState& state, const fs::path& root)
+{
+    const auto [pauses, problem] = records::read_pauses(root);
+    CHECK(state.pauses_problem == problem);
+    std::set<std::string> expected;
+    if (pauses.all) expected.insert("all " + pauses.all->by);
+    for (const auto& [name, pause] : pauses.agents) expected.insert("agent " + name + pause.by);
+    for (const auto& [name, pause] : pauses.workflows) expected.insert("run " + name + pause.by);
+    std::set<std::string> seen;
+    for (const auto& pause : state.pauses) {
+        const auto* const kind = pause.scope == PauseEntry::Scope::all     ? "all "
+                                 : pause.scope == PauseEntry::Scope::agent ? "agent "
+                                                                           : "run ";
+        CHECK(seen.insert(kind + pause.name + pause.by).second);
+    }
+    CHECK(seen == expected);
+}
+
 // By the functions that read everything each time.
 void check_against_lists(const ProjectState& state, const fs::path& root)
 {
@@ -631,15 +733,24 @@ void check_against_lists(const ProjectState& state, const fs::path& root)
             seen[entry.attempt_id] = entry.state != ExecutionState::interrupted;
     CHECK(seen == listed);
 
+    const auto awaiting = awaiting_retry(root);
+    std::set<std::string> between;
+    for (const auto& entry : state.executions)
+        if (entry.state == ExecutionState::starting && !entry.submitted_at)
+            CHECK(between.insert(entry.execution_id).second);
+    CHECK(between == awaiting);
+
     queue::QueueFolder queue(root);
     std::vector<std::string> waiting;
-    for (const auto& request : queue.list_waiting()) waiting.push_back(request->id());
+    for (const auto& request : queue.list_waiting())
+        if (!awaiting.contains(request->id())) waiting.push_back(request->id());
     std::vector<std::string> queued;
     for (const auto& entry : state.executions)
         if (entry.state == ExecutionState::queued) queued.push_back(entry.execution_id);
     CHECK(queued == waiting);
 
     check_ended(state, root);
+    check_pauses(state, root);
 
     std::set<std::string> runs;
     for (const auto& run : state.runs) runs.insert(run.run_id);
@@ -653,17 +764,74 @@ void check_against_lists(const ProjectState& state, const fs::path& root)
     }
 }
 
+/// Real file events, of a part of what is watched: as if the system had too few watches, of which
+/// other processes take and release some.
+class FewWatches final : public Notifier {
+public:
+    FewWatches(std::shared_ptr<Notifier> real, unsigned seed)
+        : real_(std::move(real)), random_(seed)
+    {}
+
+    Subscription watch(const fs::path& tree, std::function<void()> changed) override
+    {
+        return is_granted(tree) ? real_->watch(tree, std::move(changed)) : std::make_shared<int>();
+    }
+    Subscription watch_folder(const fs::path& folder, std::function<void()> changed) override
+    {
+        return is_granted(folder) ? real_->watch_folder(folder, std::move(changed))
+                                  : std::make_shared<int>();
+    }
+    Subscription watch_entries(const fs::path& folder,
+                               std::function<void(const std::string&)> changed) override
+    {
+        return is_granted(folder) ? real_->watch_entries(folder, std::move(changed))
+                                  : std::make_shared<int>();
+    }
+    void notify(const fs::path& tree) override { real_->notify(tree); }
+    Coverage coverage(const fs::path& path) const override
+    {
+        return granted_.contains(path) ? real_->coverage(path) : Coverage::none;
+    }
+
+    /// How often it was refused.
+    [[nodiscard]] int refusals() const { return refusals_; }
+
+private:
+    bool is_granted(const fs::path& path)
+    {
+        if (random_() % 3 != 0) {
+            granted_.erase(path);
+            ++refusals_;
+            return false;
+        }
+        granted_.insert(path);
+        return true;
+    }
+
+    std::shared_ptr<Notifier> real_;
+    std::mt19937 random_;
+    std::set<fs::path> granted_;
+    int refusals_ = 0;
+};
+
 /// Follows a project by a `WatchedProject`, with real file events and virtual time.
 class Watcher {
 public:
     static constexpr std::chrono::seconds interval{10};
 
-    explicit Watcher(const History& history)
+    explicit Watcher(const History& history, std::optional<unsigned> seed_of_few_watches = {})
     {
         WatchedProjectOptions options;
         static_cast<ProjectReaderOptions&>(options) = reader_of(history);
         options.interval = interval;
         options.clock = clock_;
+        if (seed_of_few_watches) {
+            FileNotifierOptions events;
+            events.project_root = history.root();
+            few_ = std::make_shared<FewWatches>(file_notifier(ctx_.get_executor(), events),
+                                                *seed_of_few_watches);
+            options.notifier = few_;
+        }
         project_.emplace(ctx_, options);
         wait();
         run_for(0s);
@@ -674,6 +842,7 @@ public:
         clock_->run_until(ctx_, clock_->elapsed() + time);
     }
     [[nodiscard]] const Follower& follower() const { return follower_; }
+    [[nodiscard]] const FewWatches* few_watches() const { return few_.get(); }
 
 private:
     void wait()
@@ -689,6 +858,7 @@ private:
     asio::io_context ctx_;
     std::shared_ptr<VirtualClock> clock_ = std::make_shared<VirtualClock>();
     Follower follower_;
+    std::shared_ptr<FewWatches> few_;
     std::optional<WatchedProject> project_;
 };
 
@@ -750,6 +920,27 @@ TEST_CASE("a watched project shows what a new reader sees, with and without file
             CAPTURE(history.last_operations());
             REQUIRE(watcher.follower().difference_to(state_now(history)) == "");
         }
+    }
+}
+
+TEST_CASE(
+    "with too few watches, a watched project shows at the next look what events have not shown")
+{
+    const auto seed = sweep_seed();
+    for (unsigned round = 0; round < sweep_rounds(4, 100); ++round) {
+        CAPTURE(round);
+        History history(seed + round);
+        for (int step = 0; step < 20; ++step) history.play();
+        Watcher watcher(history, seed + round);
+        for (int step = 0; step < 100; ++step) {
+            history.play();
+            if (history.below(3) == 0) continue;
+            watcher.run_for(Watcher::interval + 100ms);
+            CAPTURE(step);
+            CAPTURE(history.last_operations());
+            REQUIRE(watcher.follower().difference_to(state_now(history)) == "");
+        }
+        CHECK(watcher.few_watches()->refusals() > 0);
     }
 }
 
