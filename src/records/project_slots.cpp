@@ -45,7 +45,19 @@ std::string unlockable_sentence(const std::filesystem::path& path, error_code ec
         text::printable(path.string()), ec.message());
 }
 
+bool is_held_elsewhere(error_code ec)
+{
+    return ec == boost::system::errc::resource_unavailable_try_again;
+}
+
 // Locks a byte of no meaning for a moment.
+error_code try_to_lock(int file)
+{
+    const auto ec = files::set_byte_lock(file, end_of_waiting_bytes, ByteLock::shared);
+    (void)files::set_byte_lock(file, end_of_waiting_bytes, ByteLock::none);
+    return is_held_elsewhere(ec) ? error_code() : ec;
+}
+
 error_code try_to_lock(int folder, const std::string& name)
 {
     error_code ec;
@@ -53,14 +65,7 @@ error_code try_to_lock(int folder, const std::string& name)
     if (!file) return ec;
     struct stat st {};
     if (::fstat(file.get(), &st) != 0 || !S_ISREG(st.st_mode)) return errc::unsafe_path;
-    ec = files::set_byte_lock(file.get(), end_of_waiting_bytes, ByteLock::shared);
-    (void)files::set_byte_lock(file.get(), end_of_waiting_bytes, ByteLock::none);
-    return ec;
-}
-
-bool is_held_elsewhere(error_code ec)
-{
-    return ec == boost::system::errc::resource_unavailable_try_again;
+    return try_to_lock(file.get());
 }
 
 }  // namespace
@@ -85,6 +90,8 @@ bool ProjectSlots::open()
     error_code ec;
     if (const auto folder = Folder{project_root_, layout::slots}.create(ec))
         file_ = Folder::open_to_append(folder.get(), name_, ec);
+    // Where no byte can be locked, each counts as locked by others.
+    if (file_ && (ec = try_to_lock(file_.get()))) file_ = UniqueFd();
     if (!file_) fail(ec);
     return static_cast<bool>(file_);
 }
@@ -163,6 +170,10 @@ bool ProjectSlots::others_wait(int priority)
 bool ProjectSlots::is_reserved(int priority)
 {
     const bool is_wanted = others_wait(priority + 1);
+    if (const auto ec = is_wanted ? try_to_lock(file_.get()) : error_code()) {
+        fail(ec);  // locks no longer work here, which looks the same
+        return false;
+    }
     if (!is_wanted || !has_free_slot()) {
         free_since_.reset();
         return is_wanted;
@@ -181,6 +192,7 @@ bool ProjectSlots::has_free_slot() const
 
 void ProjectSlots::show_waiting(std::optional<int> priority)
 {
+    if (!priority) free_since_.reset();
     if (shown_ == priority || !open()) return;
     const auto end = priority ? waiting_byte + *priority + 1 : first_waiting_byte;
     if (priority)

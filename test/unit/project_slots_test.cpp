@@ -228,6 +228,15 @@ TEST_CASE("a slot that stays free for 2 s is no longer left to others")
         low.pass(2000ms);
         CHECK(low.slots.acquire(0));
     }
+    SUBCASE("the time counts again for another wait")
+    {
+        low.slots.show_waiting(0);
+        low.slots.show_waiting(std::nullopt);
+        low.pass(2000ms);
+        CHECK_FALSE(low.slots.acquire(0));
+        low.pass(2000ms);
+        CHECK(low.slots.acquire(0));
+    }
 }
 
 TEST_CASE("a process of an earlier version waits with priority 0")
