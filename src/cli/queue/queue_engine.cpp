@@ -203,14 +203,8 @@ void QueueEngine::recover(const queue::Request& request, const records::RunningE
 void QueueEngine::start_waiting()
 {
     (void)pauses_.refresh();
-    auto needed = may_start() ? start_while_slots_last() : NeededSlots();
-    for (const auto& flight : flights_) {
-        const auto priority = flight.request->request.priority;
-        if (flight.is_prepared) continue;
-        auto& highest = needed.try_emplace(std::string(), priority).first->second;
-        highest = std::max(highest, priority);
-    }
-    show_needed(needed);
+    backlog_ = may_start() ? start_while_slots_last() : NeededSlots();
+    show_needed();
 }
 
 /// Returns what the first requests lack that have to wait.
@@ -232,9 +226,19 @@ QueueEngine::NeededSlots QueueEngine::start_while_slots_last()
     return needed;
 }
 
-// Otherwise a slot that a command of this engine releases would go to another process.
-void QueueEngine::show_needed(const NeededSlots& needed)
+// The backlog only while a command ends: otherwise the slot that it releases would go to another
+// process. Before that, nothing of it could start.
+void QueueEngine::show_needed()
 {
+    const bool has_slot_soon = std::any_of(flights_.begin(), flights_.end(),
+                                           [](const Flight& flight) { return flight.is_ending; });
+    auto needed = has_slot_soon ? backlog_ : NeededSlots();
+    for (const auto& flight : flights_) {
+        const auto priority = flight.request->request.priority;
+        if (flight.is_prepared) continue;
+        auto& highest = needed.try_emplace(std::string(), priority).first->second;
+        highest = std::max(highest, priority);
+    }
     for (const auto& [agent, priority] : needed)
         shown_slots_.try_emplace(agent, session_.root(), agent, std::string(), system_clock());
     for (auto& [agent, slots] : shown_slots_) {
@@ -412,7 +416,7 @@ std::shared_ptr<const CommandHooks> QueueEngine::hooks(Flight& flight)
         flight.is_waiting = false;
         return start_again(flight.request->id());
     };
-    hooks->on_end = [this, queued = flight.request,
+    hooks->on_end = [this, &flight, queued = flight.request,
                      tree = flight.new_worktree](ExecutionResult result) -> asio::awaitable<void> {
         if (!tree.empty()) {
             auto committing = new_worktrees_.commit(tree, result);
@@ -422,6 +426,8 @@ std::shared_ptr<const CommandHooks> QueueEngine::hooks(Flight& flight)
             result.warnings.push_back(std::move(lost));
         if (const auto ec = put_result(*queued, result, false)) throw system_error(ec);
         stored_.insert(result.execution_id);
+        flight.is_ending = true;
+        show_needed();
         co_return;
     };
     return hooks;

@@ -51,6 +51,7 @@ private:
         bool is_prepared = false;        ///< The executor has it.
         bool is_waiting = false;         ///< For a slot, its worktree or its agent.
         bool is_cancelled = false;       ///< By a person, not by the end of the engine.
+        bool is_ending = false;          ///< Its result is stored; its slot is released next.
         asio::cancellation_signal cancel;
     };
     using Flights = std::list<Flight>;
@@ -70,7 +71,7 @@ private:
 
     void start_waiting();
     [[nodiscard]] NeededSlots start_while_slots_last();
-    void show_needed(const NeededSlots& needed);
+    void show_needed();
     [[nodiscard]] bool may_begin(const CommandRequest& r) const;
     [[nodiscard]] bool has_slot(const CommandRequest& r) const;
     [[nodiscard]] bool has_slot_of_agent(const CommandRequest& r) const;
@@ -107,6 +108,7 @@ private:
     ModelPrices prices_;
     std::map<std::string, std::size_t, std::less<>> agent_limits_;
     records::FollowedPauses pauses_;
+    NeededSlots backlog_;  ///< Of requests that wait for the end of a command of this engine.
     /// Shows to other processes what this one needs, apart from what its executor shows.
     std::map<std::string, records::ProjectSlots> shown_slots_;
     Flights flights_;
