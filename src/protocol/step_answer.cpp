@@ -59,7 +59,7 @@ std::optional<StepAnswerFile> parse_step_answer(std::string_view text)
     StepAnswerFile file;
     file.execution_id = in.string("execution_id").value_or("");
     const auto answer = read_step_answer(in);
-    if (!answer || !complaints.empty() || file.execution_id.empty() ||
+    if (!answer || !complaints.empty() || file.execution_id.empty() || answer->by.empty() ||
         answer->reason.size() > max_step_reason || answer->by.size() > max_step_answerer)
         return std::nullopt;
     file.answer = *answer;

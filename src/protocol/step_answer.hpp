@@ -35,8 +35,9 @@ struct StepAnswerFile {
 
 std::string format_step_answer(const StepAnswerFile& file);
 
-/// Nullopt if the text is damaged, if it names no execution or decision, or if a text is too long:
-/// a damaged file must not become an approval.
+/// Nullopt if the text is damaged, if it names no execution, decision or author, or if a text is
+/// too long: a damaged file must not become an approval, and an answer without an author is that of
+/// a deadline.
 std::optional<StepAnswerFile> parse_step_answer(std::string_view text);
 
 }  // namespace autoexec::protocol

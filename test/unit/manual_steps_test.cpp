@@ -169,6 +169,34 @@ TEST_CASE_FIXTURE(ManualFixture, "a gate sends a rejection back, until its round
     CHECK(std::ranges::count(story, "+code") == 2);
 }
 
+TEST_CASE_FIXTURE(ManualFixture, "a rejection fails the step after a gate has ended the run, too")
+{
+    auto check = step("check", {"code"});
+    check.gate = gate("", {GateTarget::Kind::fail, {}});
+    check.gate->on_pass = {GateTarget::Kind::end, {}};
+    auto ask = manual_step("ask", {"code"});
+    ask.gate = gate("", to("code"));
+    start(workflow_of({step("code"), check, ask}));
+    clock->run_until(ctx, 10s);
+    CHECK(record_of("check").state == StepState::completed);
+    CHECK(record_of("ask").state == StepState::waiting_manual);
+    bool is_accepted = false;
+    SUBCASE("rejected")
+    {
+        put_answer("ask", StepDecision::rejected, "no tests");
+    }
+    SUBCASE("approved")
+    {
+        is_accepted = true;
+        put_answer("ask", StepDecision::approved);
+    }
+    clock->run(ctx);
+    CHECK((result.status == WorkflowStatus::completed) == is_accepted);
+    CHECK(of("ask").state == (is_accepted ? StepState::completed : StepState::failed));
+    if (!is_accepted) CHECK(of("ask").reason == "It was rejected by ada@host: no tests");
+    CHECK(std::ranges::count(story, "+code") == 1);
+}
+
 TEST_CASE_FIXTURE(ManualFixture, "at its deadline a manual step times out, or counts as approved")
 {
     auto ask = manual_step("ask");
@@ -324,6 +352,9 @@ TEST_CASE_FIXTURE(ManualFixture, "an application answers only what waits, and on
     auto endless = yes;
     endless.reason.assign(protocol::max_step_reason + 1, 'x');
     CHECK(refused(run_id(), "ask", endless) == errc::invalid_options);
+    auto anonymous = yes;
+    anonymous.by.clear();
+    CHECK(refused(run_id(), "ask", anonymous) == errc::invalid_options);
     CHECK_FALSE(refused(run_id(), "ask", yes));
     CHECK(refused(run_id(), "ask", yes) == boost::system::errc::file_exists);
     clock->run(ctx);
@@ -365,19 +396,22 @@ TEST_CASE("an answer to a manual step survives being written and read")
     }
 }
 
-TEST_CASE("an answer to a manual step names its round and a known decision")
+TEST_CASE("an answer to a manual step names its round, a known decision and its author")
 {
     const auto parse = [](const char* text) { return protocol::parse_step_answer(text); };
-    CHECK(parse(R"({"execution_id": "e1", "decision": "approved"})"));
-    CHECK_FALSE(parse(R"({"decision": "approved"})"));
-    CHECK_FALSE(parse(R"({"execution_id": "", "decision": "approved"})"));
-    CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": "maybe"})"));
-    CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": true})"));
+    CHECK(parse(R"({"execution_id": "e1", "decision": "approved", "by": "ada"})"));
+    CHECK_FALSE(parse(R"({"decision": "approved", "by": "ada"})"));
+    CHECK_FALSE(parse(R"({"execution_id": "", "decision": "approved", "by": "ada"})"));
+    CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": "maybe", "by": "ada"})"));
+    CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": true, "by": "ada"})"));
     CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": "approved", "by": 1})"));
+    CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": "approved", "by": ""})"));
+    CHECK_FALSE(parse(R"({"execution_id": "e1", "decision": "approved"})"));
     CHECK_FALSE(parse("[]"));
     CHECK_FALSE(parse(""));
-    const auto long_reason = R"({"execution_id": "e1", "decision": "approved", "reason": ")" +
-                             std::string(protocol::max_step_reason + 1, 'x') + "\"}";
+    const auto long_reason =
+        R"({"execution_id": "e1", "decision": "approved", "by": "ada", "reason": ")" +
+        std::string(protocol::max_step_reason + 1, 'x') + "\"}";
     CHECK_FALSE(protocol::parse_step_answer(long_reason));
 }
 

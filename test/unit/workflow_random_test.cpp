@@ -170,6 +170,7 @@ private:
         if (w_.steps[i].manual->until && once_in(3)) return;
         protocol::StepAnswerFile file{run->steps[i].execution_id, {}};
         file.answer.decision = static_cast<StepDecision>(below(4));
+        file.answer.by = "ada@host";
         clock->at(clock->elapsed() + std::chrono::milliseconds(1 + below(20'000)),
                   [this, file, id] {
                       if (results > 0) return;

@@ -267,6 +267,7 @@ void Run::conclude(StepOutcome outcome)
     result.ended_at = clock.system_now();
     result.duration = duration_cast<milliseconds>(clock.now() - step.since);
     auto provided = provided_by(inputs_.plan, *state_, outcome);
+    fail_if_rejected(outcome);
     const auto judged = state_->end(std::move(outcome), std::move(provided));
     const bool discarded = judged == Scheduler::Judged::discarded;
     if (discarded) result.state = StepState::cancelled;
@@ -278,6 +279,17 @@ void Run::conclude(StepOutcome outcome)
     for (const auto k : state_->scheduler().cancelled_by(i))
         steps_->cancel(k, asio::cancellation_type::partial);
     if (state_->scheduler().stopped() == Scheduler::Stop::by_failure) steps_->cancel_main();
+}
+
+// If the run was stopped meanwhile, no gate judges the rejection.
+void Run::fail_if_rejected(StepOutcome& outcome) const
+{
+    const auto& scheduler = state_->scheduler();
+    const auto& result = state_->step(outcome.step).result;
+    if (!is_rejected(result) || outcome.state != StepState::completed) return;
+    if (!scheduler.stopped() || scheduler.ignores_stop(outcome.step)) return;
+    outcome.state = StepState::failed;
+    outcome.reason = sentence_of(*result.answer);
 }
 
 void Run::judge(std::size_t i)

@@ -53,6 +53,7 @@ private:
     void pick_best();
     void advance();
     void conclude(StepOutcome outcome);
+    void fail_if_rejected(StepOutcome& outcome) const;
     void judge(std::size_t i);
     void send_back(std::size_t gate, const Verdict& verdict);
     void end_undone(const Decision& decision);

@@ -93,7 +93,8 @@ void WorkflowExecutor::answer(const std::string& run_id, std::string_view step_i
     const protocol::StepAnswerFile file{step->execution_id, std::move(answer)};
     const auto text = protocol::format_step_answer(file);
     if (!protocol::parse_step_answer(text))
-        throw system_error(errc::invalid_options, "The answer is too long, or not UTF-8.");
+        throw system_error(errc::invalid_options,
+                           "The answer has no author (`by`), is too long, or is not UTF-8.");
     if (const auto ec = records::put_decision(root, run_id, file.execution_id, text))
         throw system_error(ec);
 }
