@@ -183,6 +183,7 @@ int status(const CommonOptions& options)
     ProjectReaderOptions what;
     what.project_root = root;
     what.status_file_name = config.executor.status_file_name;
+    what.max_runs = max_waiting_runs;
     what.max_ended = 0;
     ProjectReader reader(std::move(what));
     reader.refresh();

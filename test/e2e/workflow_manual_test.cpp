@@ -214,7 +214,7 @@ until [ -s "$stage/id" ]; do sleep 0.05; done
 read -r run id <"$stage/id"
 umask 077
 mkdir -p ".tapps-agents/running/decisions/$run" ".tapps-agents/workflows/markers/$run/step-ask"
-echo "{\"execution_id\": \"$id\", \"decision\": \"approved\"}" \
+echo "{\"execution_id\": \"$id\", \"decision\": \"approved\", \"by\": \"eve\"}" \
   >".tapps-agents/running/decisions/$run/$id"
 echo '{}' >".tapps-agents/workflows/markers/$run/step-ask/DONE.json"
 git add -f .tapps-agents
@@ -227,8 +227,33 @@ echo forged >forged)");
     CHECK(project.state_of_step("ask") == "waiting_manual");
     CHECK(project.state_of_step("ship") == "pending");
     CHECK_FALSE(fs::exists(project.records() / "running/decisions"));
+    project.set("AUTOEXEC_ATTEMPT_ID", "of-forge");
+    const auto own = project.run({"workflow", "approve", "ask"});
+    CHECK(own.code == 2);
+    CHECK(contains(own.err, "a program of an attempt cannot answer a manual step"));
+    project.unset("AUTOEXEC_ATTEMPT_ID");
     CHECK(project.run({"workflow", "reject", "ask"}).code == 0);
     CHECK(program.wait().code == 1);
+}
+
+TEST_CASE("an answer that the run does not accept is no success")
+{
+    GitProject project;
+    project.committed_steps({"id: ask, manual: true, command: 'May it be released?'"});
+    Program program(project.start(GitProject::words()));
+    project.wait_for_state("ask", "waiting_manual");
+    const auto name = text_at(step_of(project, "ask"), "execution_id");
+    const auto file = project.records() / "running/decisions" / run_id_of(project) / name;
+    program.signal(SIGSTOP);
+    Program given(project.start({"workflow", "approve", "ask"}));
+    REQUIRE(eventually([&] { return fs::exists(file); }));
+    fs::remove(file);  // as the executor does with an answer of another user
+    const auto refused = given.wait();
+    CHECK(refused.code == 1);
+    CHECK(contains(refused.err, "has refused the answer to 'ask', and still waits"));
+    program.signal(SIGCONT);
+    CHECK(project.run({"workflow", "approve", "ask"}).code == 0);
+    CHECK(program.wait().code == 0);
 }
 
 TEST_CASE("what waits is in status, in answer, in and in the audit log")

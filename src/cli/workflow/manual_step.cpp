@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 namespace autoexec::cli {
@@ -58,6 +59,7 @@ std::string find_only_run(const fs::path& root, const std::string& step_id)
 {
     ProjectReaderOptions what;
     what.project_root = root;
+    what.max_runs = max_waiting_runs;
     what.max_ended = 0;
     ProjectReader reader(std::move(what));
     reader.refresh();
@@ -146,17 +148,23 @@ protocol::StepAnswerFile make_answer(const StepRecord& step, const ManualStepOpt
              std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now())}};
 }
 
-/// The run once its executor has read the answer, or else after some seconds.
+/// The run once its executor has read the answer, or else after some seconds. Fails if its executor
+/// has removed the answer and still waits for one.
 RunRecord wait_until_read(const fs::path& root, RunRecord run, const StepRecord& answered)
 {
     const auto deadline = std::chrono::steady_clock::now() + answer_timeout;
     while (run.alive && std::chrono::steady_clock::now() < deadline) {
         std::string problem;
+        // First: an answer that counts is recorded before its file is removed.
+        const bool is_removed = !records::read_decision(root, run.run_id, answered.execution_id);
         auto now = workflow::read_run(root, run.run_id, problem);
         if (!now) break;
         run = *std::move(now);
         const auto* const step = find_waiting(run, answered.id);
         if (step == nullptr || step->execution_id != answered.execution_id) break;
+        if (is_removed)
+            fail(exit_failed, "{} has refused the answer to '{}', and still waits; see its log",
+                 run.run_id, answered.id);
         std::this_thread::sleep_for(answer_interval);
     }
     return run;
@@ -197,6 +205,13 @@ int put_answer(const fs::path& root, const RunRecord& run, const ManualStepOptio
     const auto* const seen = find_answered(now, file);
     const bool still_waits = seen != nullptr && seen->state == StepState::waiting_manual &&
                              now.status == WorkflowStatus::running;
+    const bool is_lost =
+        seen == nullptr && records::read_decision(root, run.run_id, file.execution_id);
+    if (is_lost) {
+        (void)records::remove_decision(root, run.run_id, file.execution_id);
+        fail(exit_failed, "'{}' has not got the answer: a gate has started another round of it",
+             step.id);
+    }
     // A gate may have started another round after it: then its answer was read, too.
     const bool is_read = !still_waits && (seen == nullptr || is_answered_by(*seen, file.answer));
     if (!still_waits && !is_read) {
@@ -264,8 +279,12 @@ int mark_step(const ManualStepOptions& options)
 {
     const auto root = project_root(options);
     const auto run = find_target(root, options);
-    return find_waiting(run, options.step())->wait ? put_answer(root, run, options)
-                                                   : put_marker(root, run, options);
+    if (!find_waiting(run, options.step())->wait) return put_marker(root, run, options);
+    // Against accidents: a program can remove the variable.
+    const char* const attempt = std::getenv("AUTOEXEC_ATTEMPT_ID");
+    if (attempt != nullptr && *attempt != '\0')
+        fail(exit_usage, "a program of an attempt cannot answer a manual step; a person must");
+    return put_answer(root, run, options);
 }
 
 int show_step(const ManualStepOptions& options)

@@ -33,6 +33,9 @@ void define_manual_step(CLI::App& app, ManualStepOptions& options)
     add_manual_step(app, options);
 }
 
+/// How many runs are read to find what waits, which may be in one that was interrupted long ago.
+inline constexpr std::size_t max_waiting_runs = 100'000;
+
 /// Answers for a person to a step that waits; returns the exit code.
 int mark_step(const ManualStepOptions& options);
 
