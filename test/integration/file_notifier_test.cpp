@@ -186,7 +186,7 @@ TEST_CASE_FIXTURE(Watched, "any change in a folder that is no worktree is notifi
     }
     SUBCASE("its end")
     {
-        fs::remove(running);
+        fs::remove_all(running);
         CHECK(is_called());
         while (notifier->coverage(running) != Coverage::own_process) REQUIRE(is_called());
         CHECK_FALSE(notifier->problem(running).empty());
