@@ -317,6 +317,8 @@ TEST_CASE("after the death of its engine each command has a result, and none has
         if (running.size() < 2) running.push_back(id);
     }
     project.wait_for_running(2);
+    for (const auto& id : running)  // recovery may stop a program that has not begun
+        REQUIRE(eventually([&] { return fs::exists(trees[id] / "ran"); }));
     kill_engine(project);
     for (const auto& [id, tree] : trees) {
         CHECK_FALSE(has_result(project, id));
