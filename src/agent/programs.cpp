@@ -15,6 +15,8 @@
 namespace autoexec::agent {
 namespace {
 
+constexpr std::size_t max_shown_folders = 3;
+
 namespace fs = std::filesystem;
 
 bool can_run(const fs::path& file)
@@ -92,8 +94,12 @@ std::string explain_missing(const std::string& program, const ProgramSearch& sea
                             const AgentDefinition& definition)
 {
     if (!search.found.empty()) return {};
-    return fmt::format("'{}' was not found; looked in {}. {}", program,
-                       fmt::join(search.searched, ", "), remedy_for(program, definition));
+    const auto count = search.searched.size();
+    const auto places = count <= max_shown_folders
+                            ? fmt::format("{}", fmt::join(search.searched, ", "))
+                            : fmt::format("the {} folders of PATH", count);
+    return fmt::format("'{}' was not found; looked in {}. {}", program, places,
+                       remedy_for(program, definition));
 }
 
 }  // namespace autoexec::agent

@@ -77,7 +77,8 @@ config::Reloader reloader_for(BackgroundAgent& worker, AutoExecutionConfigManage
 AgentsFile usable_agents(const fs::path& root)
 {
     auto loaded = load_agents(root);
-    print_message("{}{}", to_string(loaded.errors), to_string(loaded.file.warnings));
+    print_problems(loaded.errors);
+    print_problems(loaded.file.warnings);
     if (!loaded.errors.empty()) throw Failure(exit_invalid);
     return std::move(loaded.file);
 }
@@ -126,7 +127,8 @@ void define_agent(CLI::App& app, AgentCommandOptions& o)
 {
     add_common(app, o);
     add_list(app, "-w,--worktree", o.worktrees, "DIR",
-             "Also watch DIR, besides the repository's worktrees");
+             "Also watch DIR, besides the repository's worktrees")
+        ->allow_extra_args();
     add_count(
         app, "-j,--jobs,--max-parallel", max_agent_jobs,
         [&o](std::size_t n) { o.jobs = static_cast<int>(n); },

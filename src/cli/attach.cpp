@@ -15,6 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds attach_interval{200};
+// On narrower terminals, rows have no worktree.
+constexpr std::size_t min_wide = 60;
 
 struct AttachOptions : CommonOptions {
     std::string execution;  ///< Empty: all.
@@ -39,7 +41,8 @@ std::string words_for(const ExecutionEntry& entry)
     return words;
 }
 
-std::string row_for(const ExecutionEntry& entry, std::size_t columns)
+// `place`: in the queue; zero: it is not there.
+std::string row_for(const ExecutionEntry& entry, std::size_t place, std::size_t columns)
 {
     const auto start = entry.started_at ? entry.started_at : entry.submitted_at;
     const auto age =
@@ -47,10 +50,12 @@ std::string row_for(const ExecutionEntry& entry, std::size_t columns)
               : milliseconds{0};
     const auto says = entry.waiting_for ? waiting_sentence(*entry.waiting_for, entry.execution_id)
                                         : text_of(entry.progress);
-    const auto row = fmt::format("{} {} {:>7}  {}  {}", short_id(entry.execution_id),
-                                 cell(to_string(entry.state), 11),
-                                 text::format_duration(std::max(age, milliseconds{0})),
-                                 shown_path(entry.worktree), says.empty() ? entry.command : says);
+    const auto state =
+        place > 0 ? fmt::format("queued {}", place) : std::string(to_string(entry.state));
+    const auto tree = columns < min_wide ? std::string() : shown_path(entry.worktree) + "  ";
+    const auto row = fmt::format("{} {} {:>7}  {}{}", short_id(entry.execution_id), cell(state, 11),
+                                 text::format_duration(std::max(age, milliseconds{0})), tree,
+                                 says.empty() ? entry.command : says);
     return cell(row, columns - 2);
 }
 
@@ -163,7 +168,10 @@ private:
         });
         std::vector<std::string> lines;
         const auto count = std::min(entries.size(), room_for_rows(size));
-        for (std::size_t i = 0; i < count; ++i) lines.push_back(row_for(*entries[i], size.columns));
+        const auto first_queued = entries.size() - queued;
+        for (std::size_t i = 0; i < count; ++i)
+            lines.push_back(
+                row_for(*entries[i], i < first_queued ? 0 : i - first_queued + 1, size.columns));
         if (count < entries.size())
             lines.push_back(fmt::format("… and {} more", entries.size() - count));
         lines.push_back(fmt::format("{} in flight, {} queued, {} ended; Ctrl-C leaves them running",

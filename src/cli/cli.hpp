@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,7 +35,12 @@ struct Failure : std::runtime_error {
 
     ExitCode code;
     std::vector<std::string> problems;
+    std::string advice;      ///< Lines that follow the problems.
+    std::string error_code;  ///< For programs; empty: that of the exit code.
 };
+
+/// `usage`, `invalid_file` …: the class of an error, for programs.
+std::string_view error_code_of(ExitCode code) noexcept;
 
 struct CommonOptions {
     std::filesystem::path project;  ///< Empty: found from the current directory.

@@ -1,5 +1,6 @@
 #include "cli/flags.hpp"
 
+#include "cli/session/output.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -87,10 +88,10 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
     return option->type_name("N");
 }
 
-void add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
-              const std::string& type, const std::string& help)
+CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+                      const std::string& type, const std::string& help)
 {
-    app.add_option(names, values, help + "; may be repeated")
+    return app.add_option(names, values, help + "; may be repeated")
         ->type_name(type)
         ->allow_extra_args(false);
 }
@@ -124,7 +125,17 @@ void add_project(CLI::App& app, CommonOptions& common)
 void add_common(CLI::App& app, CommonOptions& common)
 {
     add_project(app, common);
-    app.add_flag("--json", common.json, "Print results as JSON, one object per line");
+    auto* const json =
+        app.add_flag("--json", common.json, "Print results as JSON, one object per line");
+    app.add_option_function<std::string>(
+           "--format",
+           [&common](const std::string& text) {
+               set_result_template(text);
+               common.json = true;
+           },
+           "Print each result by a template of JSON keys, such as '{command}\\t{worktree}'")
+        ->type_name("TEMPLATE")
+        ->excludes(json);
 }
 
 void add_max_parallel(CLI::App& app, SessionFlags& flags)

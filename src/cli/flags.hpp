@@ -27,8 +27,8 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
 CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
                        std::function<void(std::size_t)> set, const std::string& help);
 /// An option that may be repeated, with one value each time.
-void add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
-              const std::string& type, const std::string& help);
+CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+                      const std::string& type, const std::string& help);
 void add_limit(CLI::App& app, std::size_t& limit);
 /// The id of an execution or attempt. `more`: what else it may be.
 CLI::Option* add_execution(CLI::App& app, std::string& id, const std::string& more = {});

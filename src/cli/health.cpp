@@ -19,8 +19,9 @@ void print_below(std::string_view mark, std::string_view text)
 
 void print(const HealthCheckResult& result)
 {
-    print_result("{:10} {:20} {}\n", to_string(result.status), text::printable(result.name),
-                 text::printable(result.message));
+    print_state_line(
+        "", to_string(result.status), 10,
+        fmt::format(" {:20} {}", text::printable(result.name), text::printable(result.message)));
     // One of them is already the message.
     if (const auto* const all = result.details.if_contains("problems"); all && all->is_array())
         for (const auto& problem : all->get_array())
@@ -46,7 +47,8 @@ int check_health(const HealthCommandOptions& options)
         print_json(to_json(results));
     } else {
         for (const auto& result : results) print(result);
-        print_result("\nOverall: {}\n", to_string(overall));
+        print_result("\n");
+        print_state_line("Overall: ", to_string(overall), to_string(overall).size(), "");
     }
     return overall == HealthStatus::unhealthy ? exit_unhealthy : exit_completed;
 }
@@ -54,7 +56,8 @@ int check_health(const HealthCommandOptions& options)
 void define_health(CLI::App& app, HealthCommandOptions& o)
 {
     add_common(app, o);
-    add_list(app, "-w,--worktree", o.worktrees, "DIR", "Check only this worktree");
+    add_list(app, "-w,--worktree", o.worktrees, "DIR", "Check only this worktree")
+        ->allow_extra_args();
     app.add_flag("--deep", o.deep,
                  "Also ask the program of every agent for its version, including scripts");
     app.footer(

@@ -63,14 +63,14 @@ std::string cells_of(const ExecutionMetric& m, const Columns& columns)
 void print(const ExecutionMetric& m, const Columns& columns)
 {
     const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(m.duration);
-    print_result("{}  {:9} {} {:>7}{} #{:<2} {}", text::iso_utc(m.started_at).substr(0, 19),
-                 to_string(m.status), short_id(m.execution_id), text::format_duration(duration),
-                 cells_of(m, columns), m.retry_count + 1, text::printable(m.command));
+    auto rest = fmt::format(" {} {:>7}{} #{:<2} {}", short_id(m.execution_id),
+                            text::format_duration(duration), cells_of(m, columns),
+                            m.retry_count + 1, text::printable(m.command));
     if (m.workflow_id || m.step_id)
-        print_result("  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
-                     text::printable(m.step_id.value_or("-")));
-    if (m.error_message) print_result("  {}", text::printable(*m.error_message));
-    print_result("\n");
+        rest += fmt::format("  [{}/{}]", text::printable(m.workflow_id.value_or("-")),
+                            text::printable(m.step_id.value_or("-")));
+    if (m.error_message) rest += "  " + text::printable(*m.error_message);
+    print_state_line(text::shown_time(m.started_at) + "  ", to_string(m.status), 9, rest);
 }
 
 boost::json::object json_of_attempt(const ExecutionMetric& metric, const ModelPrices& prices)

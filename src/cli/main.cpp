@@ -1,5 +1,8 @@
 #include "autoexec/version.hpp"
+#include "cli/command_line.hpp"
+#include "cli/session/color.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/what_runs.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -31,61 +34,98 @@ void occupy_closed_streams()
             (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-// The words after `--` are the program, whatever they look like.
-std::vector<std::string> take_program(int& argc, char** argv)
-{
-    for (int i = 1; i < argc; ++i) {
-        if (std::string_view(argv[i]) != "--") continue;
-        std::vector<std::string> program(argv + i + 1, argv + argc);
-        argc = i;
-        return program;
-    }
-    return {};
-}
-
-// Commands must be exact, and text that is not UTF-8 would be repaired.
-bool are_exact(int argc, char** argv)
-{
-    for (int i = 1; i < argc; ++i) {
-        if (autoexec::text::valid_utf8(argv[i]) == argv[i]) continue;
-        print_message("autoexec: argument {} ('{}') is not UTF-8\n", i,
-                      autoexec::text::printable(autoexec::text::valid_utf8(argv[i])));
-        return false;
-    }
-    return true;
-}
-
-int run(const DefinedSubcommand& subcommand)
+int run(const DefinedSubcommand& subcommand, bool json)
 {
     try {
-        return subcommand.body.run();
+        const int code = subcommand.body.run();
+        if (json && code != exit_completed && !has_printed_json())
+            print_json_error(Failure(static_cast<ExitCode>(code)));
+        return !check_result_template() && code == exit_completed ? exit_usage : code;
     } catch (const Failure& failure) {
-        print_errors(subcommand.words, failure.problems);
+        print_failure(fmt::format("autoexec {}", subcommand.words), failure);
+        if (json) print_json_error(failure);
         return failure.code;
     }
 }
 
-int dispatch(int argc, char** argv)
+/// The options that precede every command. Those of `common` take effect there only without one.
+void define_program(CLI::App& app, CommonOptions& common)
 {
-    if (!are_exact(argc, argv)) return exit_usage;
-    CLI::App app("Run coding agents, each in its own git worktree.", "autoexec");
     app.set_version_flag("--version", std::string("autoexec ") + AUTOEXEC_VERSION);
-    app.require_subcommand(1);
+    add_common(app, common);
+    app.add_option("--color")
+        ->description("Colour states: auto (default), always or never")
+        ->type_name("WHEN");
+    app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    app.require_subcommand(0, 1);
+}
+
+const DefinedSubcommand* parsed_among(const std::vector<DefinedSubcommand>& subcommands)
+{
+    const auto parsed = std::find_if(subcommands.begin(), subcommands.end(),
+                                     [](const auto& one) { return one.app->parsed(); });
+    return parsed == subcommands.end() ? nullptr : &*parsed;
+}
+
+int show_overview(const CLI::App& app, const CommonOptions& common)
+{
+    print_result(help_of(app));
+    print_what_runs(common);
+    return exit_completed;
+}
+
+void set_logger()
+{
+    spdlog::set_default_logger(spdlog::stderr_color_st(
+        "autoexec",
+        shows_color(STDERR_FILENO) ? spdlog::color_mode::always : spdlog::color_mode::never));
+    spdlog::set_pattern("%Y-%m-%d %H:%M:%S %z %^%l%$ %v");
+}
+
+int dispatch(CommandLine line)
+{
+    set_color(line.color);
+    set_logger();
+    CommonOptions common;
+    CLI::App app("Run coding agents, each in its own git worktree.", "autoexec");
     const auto subcommands = define_subcommands(app);
     // After the subcommands, which would inherit it.
-    app.footer("Run 'autoexec SUBCOMMAND --help' for options and examples.");
-    auto program = take_program(argc, argv);
+    define_program(app, common);
+    app.footer("Run 'autoexec help COMMAND' for options and examples.");
+    const auto& command = put_command_first(app, line.words);
     try {
-        app.parse(argc, argv);
-        const auto& parsed = *std::find_if(subcommands.begin(), subcommands.end(),
-                                           [](const auto& one) { return one.app->parsed(); });
-        if (parsed.body.program != nullptr)
-            *parsed.body.program = std::move(program);
-        else if (!program.empty())
-            throw CLI::ExtrasError("--", program);
-        return run(parsed);
-    } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? exit_completed : exit_usage;
+        auto reversed = line.words;
+        std::reverse(reversed.begin(), reversed.end());
+        app.parse(std::move(reversed));
+        const auto* const parsed = parsed_among(subcommands);
+        if (parsed != nullptr && parsed->body.program != nullptr)
+            *parsed->body.program = std::move(line.program);
+        else if (!line.program.empty())
+            throw CLI::ExtrasError("--", line.program);
+        return parsed == nullptr ? show_overview(app, common) : run(*parsed, line.json);
+    } catch (const CLI::CallForHelp&) {
+        print_result(help_of(command));
+        return exit_completed;
+    } catch (const CLI::CallForVersion& version) {
+        print_result("{}\n", version.what());
+        return exit_completed;
+    } catch (const CLI::ParseError& error) {
+        const auto failure = usage_failure(app, command, error);
+        print_failure(full_name(command), failure);
+        if (line.json) print_json_error(failure);
+        return failure.code;
+    }
+}
+
+int run_program(int argc, const char* const* argv)
+{
+    const auto is_json = [](std::string_view word) { return word == "--json"; };
+    try {
+        return dispatch(split_command_line(argc, argv));
+    } catch (const Failure& failure) {
+        print_failure("autoexec", failure);
+        if (std::any_of(argv, argv + argc, is_json)) print_json_error(failure);
+        return failure.code;
     }
 }
 
@@ -110,14 +150,9 @@ int main(int argc, char** argv)
     ::prctl(PR_SET_DUMPABLE, 0);
 #endif
     occupy_closed_streams();
-    std::signal(SIGPIPE, SIG_IGN);                      // a write to a closed pipe fails instead
-    const char* const plain = std::getenv("NO_COLOR");  // no-color.org
-    spdlog::set_default_logger(spdlog::stderr_color_st(
-        "autoexec", plain != nullptr && *plain != '\0' ? spdlog::color_mode::never
-                                                       : spdlog::color_mode::automatic));
-    spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
+    std::signal(SIGPIPE, SIG_IGN);  // a write to a closed pipe fails instead
     try {
-        return check_results(dispatch(argc, argv));
+        return check_results(run_program(argc, argv));
     } catch (const std::bad_alloc&) {
         std::fputs(
             "autoexec: out of memory; run fewer commands at once (-j), or raise the limit "

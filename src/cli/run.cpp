@@ -188,7 +188,9 @@ private:
         if (options_.json)
             print_json(json_of(result, prices_));
         else
-            print_execution(result, prices_);
+            print_execution(result, prices_,
+                            options_.session.quiet || options_.show_output ? Excerpt::none
+                                                                           : Excerpt::of_failures);
         if (!options_.json && options_.show_output && !result.output.empty())
             print_result("{}\n", text::printable(result.output, true));
         display_->screen().redraw();
@@ -256,9 +258,9 @@ int run(const RunOptions& options)
             "--notify and --show-output cannot be combined with --detach; use "
             "'autoexec wait' and 'autoexec logs'");
     if (!problems.empty()) {
-        print_errors("run", problems);
-        print_message("Run 'autoexec run --help' for examples.\n");
-        return exit_usage;
+        Failure failure(exit_usage, std::move(problems));
+        failure.advice = "Run 'autoexec help run' for examples.\n";
+        throw failure;
     }
     return run_jobs(options, std::move(jobs), std::move(notify));
 }

@@ -1,3 +1,4 @@
+#include "cli/examples.hpp"
 #include "cli/subcommand.hpp"
 
 #include <array>
@@ -59,6 +60,7 @@ namespace autoexec::cli {
     EACH(config_reference)         \
     EACH(config_migrate)           \
     EACH(debug)                    \
+    EACH(help)                     \
     EACH(command_table)
 
 #define AUTOEXEC_DECLARE(name) extern const Subcommand name##_subcommand;
@@ -90,9 +92,22 @@ CLI::App& group_app(CLI::App& app, std::string_view word)
         if (group.word != word) continue;
         auto& added = *app.add_subcommand(std::string(word), group.help);
         added.require_subcommand(1);
+        added.group("Commands");
         return added;
     }
     throw CLI::OptionNotFound(std::string(word));
+}
+
+// Its own footer, then examples, and the page that describes the command.
+std::string footer_of(const CLI::App& app, std::string_view words)
+{
+    auto footer = app.get_footer();
+    footer.erase(0, footer.find_first_not_of('\n'));
+    footer.erase(footer.find_last_not_of('\n') + 1);
+    if (!footer.empty()) footer += "\n\n";
+    if (const auto examples = examples_of(words); !examples.empty())
+        footer += fmt::format("Examples:\n{}\n", examples);
+    return footer + fmt::format("Documentation: doc/cli.md#{}", words.substr(0, words.find(' ')));
 }
 
 DefinedSubcommand define(CLI::App& app, const Subcommand& subcommand)
@@ -102,7 +117,10 @@ DefinedSubcommand define(CLI::App& app, const Subcommand& subcommand)
     auto& parent = space == words.npos ? app : group_app(app, words.substr(0, space));
     const auto name = words.substr(space == words.npos ? 0 : space + 1);
     auto* const added = parent.add_subcommand(std::string(name), subcommand.help);
-    return {subcommand.words, added, subcommand.define(*added)};
+    added->group("Commands");
+    auto body = subcommand.define(*added);
+    added->footer(footer_of(*added, words));
+    return {subcommand.words, added, std::move(body)};
 }
 
 }  // namespace
@@ -115,7 +133,7 @@ std::vector<DefinedSubcommand> define_subcommands(CLI::App& app)
 #undef AUTOEXEC_DEFINE
     for (const auto& group : groups)
         app.get_subcommand(std::string(group.word))
-            ->footer(fmt::format("Run 'autoexec {} SUBCOMMAND --help' for options and examples.",
+            ->footer(fmt::format("Run 'autoexec help {} COMMAND' for options and examples.",
                                  group.word));
     return all;
 }

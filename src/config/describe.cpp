@@ -197,7 +197,7 @@ boost::json::object schema_of(const SettingsTable& table, const Setting& s)
             break;
         case SettingType::duration:
             schema["type"] = boost::json::array{"string", "number"};
-            schema["pattern"] = R"(^[0-9]+(\.[0-9]*)?(ms|s|m|h|d|w)?$)";
+            schema["pattern"] = R"(^([0-9]+(\.[0-9]*)?|([0-9]+(\.[0-9]*)?(ms|s|m|h|d|w))+)$)";
             break;
         case SettingType::prices:
             schema["type"] = "object";

@@ -23,8 +23,18 @@ inline constexpr std::size_t iso_utc_size = 32;
 /// `2026-01-20T21:00:36.129110`, local time: the original's naive form.
 std::string iso_local(std::chrono::system_clock::time_point t);
 
+/// `2026-01-20 22:00:36 +0100`, local time with its zone: for people.
+std::string shown_time(std::chrono::system_clock::time_point t);
+/// The same; `-` for an absent time.
+std::string shown_time(const std::optional<std::chrono::system_clock::time_point>& t);
+/// The columns of such a time.
+inline constexpr std::size_t shown_time_size = 25;
+
 /// Reads ISO-8601 with `Z`, an offset, or none (taken as UTC).
 std::optional<std::chrono::system_clock::time_point> parse_iso(std::string_view text);
+
+/// The same, of a person: without an offset, it is local time. Also reads what `shown_time` writes.
+std::optional<std::chrono::system_clock::time_point> parse_local_time(std::string_view text);
 
 /// `2026-01-20`, UTC.
 std::string utc_date(std::chrono::system_clock::time_point t);
@@ -108,7 +118,8 @@ std::string sha256_hex(std::string_view bytes);
 /// 36 characters, version 7: sortable by time.
 std::string new_uuid();
 
-/// `90`, `90s`, `1.5m`, `2h`, `7d`, `2w`, `500ms`; seconds without a unit. A day has 24 hours.
+/// `90`, `90s`, `1.5m`, `2h`, `7d`, `2w`, `500ms`, `1h30m`; seconds without a unit. A day has 24
+/// hours.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 /// `850ms`, `12.3s`, `4m05s`, `2h03m`, `3d04h`

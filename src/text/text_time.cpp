@@ -108,23 +108,42 @@ std::string iso_local(system_clock::time_point t)
     return out;
 }
 
+std::string shown_time(system_clock::time_point t)
+{
+    return fmt::format(
+        "{:%F %T %z}",
+        fmt::localtime(system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(t))));
+}
+
+std::string shown_time(const std::optional<system_clock::time_point>& t)
+{
+    return t ? shown_time(*t) : "-";
+}
+
 std::string utc_date(system_clock::time_point t)
 {
     std::array<char, 10> buffer;
     return {buffer.data(), write_date(buffer.data(), std::chrono::floor<std::chrono::days>(t))};
 }
 
-std::optional<system_clock::time_point> parse_iso(std::string_view text)
+namespace {
+
+/// A time whose offset from UTC may be absent.
+struct ParsedTime {
+    system_clock::time_point utc;  // as if the offset were zero, if it is absent
+    bool has_offset = false;
+};
+
+std::optional<ParsedTime> parse_parts(std::string_view text)
 {
     using namespace std::chrono;
-    if (const auto usual = parse_usual(text)) return usual;
     // Date, time, fraction, offset
     static const RE2 form(R"((\d{4})-(\d\d)-(\d\d))"
                           R"((?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)"
-                          R"((?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?)",
+                          R"( ?([Zz]|([+-])(\d\d):?(\d\d)?)?)?)",
                           RE2::Latin1);
-    re2::StringPiece parts[11];
-    if (!form.Match({text.data(), text.size()}, 0, text.size(), RE2::ANCHOR_BOTH, parts, 11))
+    re2::StringPiece parts[12];
+    if (!form.Match({text.data(), text.size()}, 0, text.size(), RE2::ANCHOR_BOTH, parts, 12))
         return std::nullopt;
     const auto number = [&parts](int part) {
         int value = 0;
@@ -135,38 +154,83 @@ std::optional<system_clock::time_point> parse_iso(std::string_view text)
                               day{static_cast<unsigned>(number(3))}};
     // The range of a clock in nanoseconds, less a year at either end.
     if (number(1) < 1679 || number(1) > 2260 || !date.ok() || number(4) > 23 || number(5) > 59 ||
-        number(6) > 59 || number(9) > 23 || number(10) > 59)
+        number(6) > 59 || number(10) > 23 || number(11) > 59)
         return std::nullopt;
     const auto nanos = (std::string(parts[7]) + "000000000").substr(0, 9);
     const auto time =
         hours{number(4)} + minutes{number(5)} + seconds{number(6)} + nanoseconds{std::stoll(nanos)};
-    const minutes offset = hours{number(9)} + minutes{number(10)};
-    return system_clock::time_point{sys_days{date}} +
-           duration_cast<system_clock::duration>(time - (parts[8] == "-" ? -offset : offset));
+    const minutes offset = hours{number(10)} + minutes{number(11)};
+    return ParsedTime{
+        system_clock::time_point{sys_days{date}} +
+            duration_cast<system_clock::duration>(time - (parts[9] == "-" ? -offset : offset)),
+        !parts[8].empty()};
 }
 
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
+}  // namespace
+
+std::optional<system_clock::time_point> parse_iso(std::string_view text)
 {
-    static constexpr std::pair<std::string_view, double> units[] = {{"", 1e3},
-                                                                    {"ms", 1},
-                                                                    {"s", 1e3},
-                                                                    {"m", 60e3},
-                                                                    {"h", 3600e3},
-                                                                    {"d", 24 * 3600e3},
-                                                                    {"w", 7 * 24 * 3600e3}};
-    // A hundred years: adding it to a clock's time does not overflow.
-    static constexpr double max_ms = 100 * 365.25 * 24 * 3600e3;
+    if (const auto usual = parse_usual(text)) return usual;
+    const auto parsed = parse_parts(text);
+    return parsed ? std::optional(parsed->utc) : std::nullopt;
+}
+
+std::optional<system_clock::time_point> parse_local_time(std::string_view text)
+{
+    const auto parsed = parse_parts(text);
+    if (!parsed || parsed->has_offset) return parsed ? std::optional(parsed->utc) : std::nullopt;
+    const auto whole = std::chrono::floor<std::chrono::seconds>(parsed->utc);
+    auto parts = fmt::gmtime(system_clock::to_time_t(whole));
+    parts.tm_isdst = -1;  // as the zone has it at that time
+    const auto local = std::mktime(&parts);
+    return system_clock::from_time_t(local) + (parsed->utc - whole);
+}
+
+namespace {
+
+using Unit = std::pair<std::string_view, double>;
+constexpr Unit duration_units[] = {
+    {"w", 7 * 24 * 3600e3}, {"d", 24 * 3600e3}, {"h", 3600e3}, {"m", 60e3}, {"s", 1e3}, {"ms", 1}};
+
+/// Reads a number and its unit, which is smaller than `above`, from the beginning of `text`.
+std::optional<double> take_part(std::string_view& text, double& above)
+{
     if (text.empty() || text.front() < '0' || text.front() > '9') return std::nullopt;
     double number = 0;
     const auto end = text.data() + text.size();
     const auto [rest, ec] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
     if (ec != std::errc{}) return std::nullopt;
-    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
-    const auto found = std::ranges::find(units, unit, [](const auto& u) { return u.first; });
-    if (found == std::end(units) || number * found->second > max_ms) return std::nullopt;
-    const auto ms = std::llround(number * found->second);
+    text = {rest, static_cast<std::size_t>(end - rest)};
+    const auto name = text.substr(0, text.find_first_of("0123456789."));
+    text.remove_prefix(name.size());
+    for (const auto& [unit, milliseconds] : duration_units) {
+        if (unit != name || milliseconds >= above) continue;
+        above = milliseconds;
+        return number * milliseconds;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text)
+{
+    // A hundred years: adding it to a clock's time does not overflow.
+    static constexpr double max_ms = 100 * 365.25 * 24 * 3600e3;
+    const bool has_unit = text.find_first_not_of("0123456789.") != text.npos;
+    const auto with_unit = std::string(text) + (has_unit ? "" : "s");
+    std::string_view rest = with_unit;
+    double total = 0;
+    double above = max_ms;
+    do {
+        const auto part = take_part(rest, above);
+        if (!part) return std::nullopt;
+        total += *part;
+    } while (!rest.empty());
+    if (total > max_ms) return std::nullopt;
+    const auto ms = std::llround(total);
     // Zero often means "none", so a positive value must not be rounded to zero.
-    return std::chrono::milliseconds{number > 0 ? std::max(ms, 1LL) : 0};
+    return std::chrono::milliseconds{total > 0 ? std::max(ms, 1LL) : 0};
 }
 
 std::string format_duration(std::chrono::milliseconds d)

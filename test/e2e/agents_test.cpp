@@ -97,7 +97,7 @@ TEST_CASE("presets can be combined, and a missing program is reported")
     auto ended = project.run(
         {"agents", "init", "--preset", "codex", "--preset", "shell", "--preset", "codex"});
     CHECK(ended.code == 0);
-    CHECK(contains(ended.err, "'codex' was not found; looked in /"));
+    CHECK(contains(ended.err, "'codex' was not found; looked in "));
     CHECK_FALSE(contains(ended.err, "sh'"));
     ended = project.run({"agents", "list", "--json"});
     CHECK(ended.code == 0);
@@ -111,7 +111,7 @@ TEST_CASE("presets can be combined, and a missing program is reported")
 
     ended = project.run({"run", "--retry", "0", "--json", "--agent", "codex", "x"});
     CHECK(ended.code == 1);
-    CHECK(contains(text_at(only_object(ended), "error"), "'codex' was not found; looked in /"));
+    CHECK(contains(text_at(only_object(ended), "error"), "'codex' was not found; looked in "));
 }
 
 TEST_CASE("the installed programs can be detected")

@@ -187,8 +187,7 @@ not json
 TEST_CASE("a usage error exits with 2 and prints the correct use")
 {
     Project project;
-    for (const Words& words : std::vector<Words>{{},
-                                                 {"run"},
+    for (const Words& words : std::vector<Words>{{"run"},
                                                  {"run", "true", "--list", "-"},
                                                  {"run", "true", "--", "true"},
                                                  {"run", "--", ""},

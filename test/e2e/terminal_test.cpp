@@ -60,6 +60,23 @@ TEST_CASE("no line of the table is wider than the terminal")
     CHECK(program.wait().code == 0);
 }
 
+TEST_CASE("on a narrow terminal, rows show the command, and no line is wrapped")
+{
+    Project project;
+    Program program(on_terminal(project, {"run", "until test -e go; do sleep 0.02; done"}));
+    project.wait_for_running(1);
+    program.resize(24, 40);
+    CHECK(eventually([&] {
+        const auto lines = shown(program.screen());
+        return std::any_of(lines.begin(), lines.end(), [](const auto& line) {
+            return contains(line, " until test -") && line.ends_with("…") && !contains(line, "#1");
+        });
+    }));
+    CHECK(count_of(shown(program.screen()), "0 of 1 finished, 1 active") == 1);
+    project.write("go", "");
+    CHECK(program.wait().code == 0);
+}
+
 TEST_CASE(
     "a terminal that cannot move its cursor gets plain lines, and with NO_COLOR none gets colours")
 {

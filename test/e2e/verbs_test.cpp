@@ -138,7 +138,7 @@ TEST_CASE("history names what it cannot read")
     {
         fs::remove_all(project.root() / ".tapps-agents");
         project.write(".tapps-agents", "");
-        check(".tapps-agents/metrics", 0);
+        check(".tapps-agents/metrics", 1);  // the error
         fs::remove(project.root() / ".tapps-agents");
     }
 }

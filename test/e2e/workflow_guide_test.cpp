@@ -134,8 +134,9 @@ public:
     /// What a person does who looks what is to be done, does it, and says so: once of each step.
     void do_what_waits(std::set<std::string>& done) const
     {
-        const auto runs = objects_of(run({"workflow", "status", "--json"}).out);
-        if (runs.empty()) return;
+        const auto ended = run({"workflow", "status", "--json"});
+        if (ended.code != 0) return;  // it has not begun
+        const auto runs = objects_of(ended.out);
         for (const auto& value : runs.front().at("steps").as_array()) {
             const auto& step = value.get_object();
             const bool waits = text_at(step, "state") == "waiting_manual";
@@ -209,7 +210,8 @@ std::string word_without_chance(std::string word)
     }
     if (is_short_id(word)) return "ID" + end;
     if (word.find('@', 1) != word.npos) return "WHO" + end;
-    if (text::parse_iso(word)) return "WHEN" + end;
+    if (text::parse_iso(word) || text::has_form(word, "dd:dd:dd")) return "WHEN" + end;
+    if (text::has_form(word, "+dddd") || text::has_form(word, "-dddd")) return "ZONE" + end;
     const bool has_unit = word.find_first_not_of("0123456789.") != word.npos;
     if (has_unit && text::parse_duration(word)) return "TIME" + end;
     return word + end;
@@ -602,8 +604,8 @@ TEST_CASE("the page of the program names each option of the verbs about workflow
 {
     const Project project;
     Keys options;
-    for (const auto* verb : {"run", "resume", "validate", "graph", "list", "status", "report",
-                             "schedule", "cancel", "approve", "reject", "done", "fail"})
+    for (const auto* verb : {"run", "resume", "validate", "graph", "list", "status",
+                             "report", "schedule", "cancel", "approve", "reject", "done", "fail"})
         options.merge(options_of(project, verb));
     CHECK(options.size() > 20);
     const auto named = options_in(section("cli.md", "## workflow"));

@@ -728,6 +728,6 @@ TEST_CASE("a missing agent program is reported, with the folders that were searc
     const auto status = agent.run("x");
     REQUIRE(status.error);
     CHECK(status.error->code == "spawn_failed");
-    CHECK(contains(status.error->message, "'claude' was not found; looked in /"));
+    CHECK(contains(status.error->message, "'claude' was not found; looked in "));
     CHECK(contains(status.error->message, "/bin, /usr/bin, /bin. Install it"));
 }

@@ -23,7 +23,7 @@ std::vector<std::string> shown(const std::string& sent)
             if (sent[end] == 'A') {
                 REQUIRE(count <= row);
                 row -= count;
-            } else {
+            } else if (sent[end] != 'm') {  // a colour
                 REQUIRE(sent.substr(i, end + 1 - i) == "\x1b[J");
                 lines.resize(row + 1);
                 lines.back().clear();

@@ -84,8 +84,8 @@ void WorkflowProject::wait_until_asked(const std::string& step) const
 
 boost::json::object WorkflowProject::newest_run() const
 {
-    const auto runs = objects_of(run({"workflow", "status", "--json"}).out);
-    return runs.empty() ? boost::json::object() : runs.front();
+    const auto ended = run({"workflow", "status", "--json"});
+    return ended.code == 0 ? objects_of(ended.out).at(0) : boost::json::object();
 }
 
 std::string WorkflowProject::state_of_step(std::string_view id) const

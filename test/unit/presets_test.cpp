@@ -193,6 +193,8 @@ TEST_CASE("the remedy for a missing program depends on its agent's folders")
     };
     CHECK(explain_missing("claude", find_program("claude", "/a:/b:/a", "/"), plain)
               .starts_with("'claude' was not found; looked in /a, /b. Install"));
+    CHECK(explain_missing("claude", find_program("claude", "/a:/b:/c:/d", "/"), plain)
+              .starts_with("'claude' was not found; looked in the 4 folders of PATH. Install"));
     CHECK(remedy("claude", plain) == "Install it, or add its folder to PATH.");
     CHECK(remedy("./x", plain) == "Check the path: it is relative to the worktree.");
     CHECK(remedy("/no/x", plain) == "Check the path.");

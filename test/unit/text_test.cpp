@@ -332,18 +332,47 @@ TEST_CASE("durations are read with and without a unit")
     CHECK(parse_duration("0.0001s") == 1ms);
     CHECK(parse_duration("876600h") == 876600h);
     CHECK(parse_duration("36525d") == 876600h);
+    CHECK(parse_duration("1h30m") == 90min);
+    CHECK(parse_duration("1d12h") == 36h);
+    CHECK(parse_duration("1w1d1h1m1.5s1ms") == 168h + 24h + 1h + 1min + 1501ms);
     for (const char* text :
-         {"",       "s",     "-1",    "+1",      "1 s",
-          " 1",     "1D",    "1y",    "1d12h",   "1 d",
-          "36526d", "5218w", "inf",   "nan",     "1e3",
-          "0x10",   ".5",    "1h30m", "876601h", "99999999999999999999999999h"}) {
+         {"",      "s",     "-1",     "+1",      "1 s",       " 1",
+          "1D",    "1y",    "1d12",   "1 d",     "1m1h",      "1h1h",
+          "1h 1m", "1h-1m", "36526d", "5218w",   "inf",       "nan",
+          "1e3",   "0x10",  ".5",     "876601h", "36525d1ms", "99999999999999999999999999h"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_duration(text));
     }
 }
 
-TEST_CASE("durations are shown to the precision that a person reads")
+TEST_CASE("times are shown in local time with its zone, and read again")
 {
+    const test::TimeZone zone("XYZ-5:30");  // east of UTC
+    const auto time = *parse_iso("2026-01-20T21:00:36+00:00");
+    CHECK(shown_time(time) == "2026-01-21 02:30:36 +0530");
+    CHECK(shown_time(time).size() == shown_time_size);
+    CHECK(shown_time(std::nullopt) == "-");
+    for (const auto* text : {"2026-01-21 02:30:36 +0530", "2026-01-21 02:30:36",
+                             "2026-01-21T02:30:36", "2026-01-20T21:00:36Z"})
+        CHECK_MESSAGE(parse_local_time(text) == time, text);
+    CHECK(parse_local_time("2026-01-21") == parse_iso("2026-01-20T18:30:00Z"));
+    CHECK(parse_local_time("2026-01-21T00:00:00.5") == *parse_iso("2026-01-20T18:30:00Z") + 500ms);
+    CHECK_FALSE(parse_local_time("noon"));
+    CHECK_FALSE(parse_local_time("2026-02-30"));
+}
+
+TEST_CASE("a time without a zone is that of summer or of winter")
+{
+    const test::TimeZone zone("CET-1CEST,M3.5.0,M10.5.0/3");
+    CHECK(parse_local_time("2026-07-01T12:00") == parse_iso("2026-07-01T10:00Z"));
+    CHECK(parse_local_time("2026-01-01T12:00") == parse_iso("2026-01-01T11:00Z"));
+    CHECK(shown_time(*parse_iso("2026-07-01T10:00Z")) == "2026-07-01 12:00:00 +0200");
+}
+
+TEST_CASE("durations are shown to the precision that a person reads, and read again")
+{
+    for (const auto* text : {"850ms", "12.3s", "4m05s", "2h03m", "3d04h"})
+        CHECK(format_duration(parse_duration(text).value()) == text);
     CHECK(format_duration(0ms) == "0ms");
     CHECK(format_duration(-5ms) == "0ms");
     CHECK(format_duration(850ms) == "850ms");

@@ -2,6 +2,7 @@
 #include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
 #include "cli/session/agents.hpp"
+#include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
 #include "records/health_file.hpp"
 #include "text/json.hpp"
@@ -94,7 +95,7 @@ int list_agents(const CommonOptions& options)
 {
     const auto root = project_root(options);
     const auto reading = load_agents(root);
-    print_message(to_string(reading.errors));
+    print_problems(reading.errors);
     if (reading.missing) print_message(init_hint);
     if (!reading.errors.empty()) return exit_invalid;
     const auto states = records::read_agent_health(root, std::chrono::system_clock::now()).agents;

@@ -40,7 +40,8 @@ int validate_agents(const AgentsValidateOptions& options)
                                 {"warnings", to_json_array(reading.file.warnings)}});
         return reading.errors.empty() ? exit_completed : exit_invalid;
     }
-    print_message("{}{}", to_string(reading.errors), to_string(reading.file.warnings));
+    print_problems(reading.errors);
+    print_problems(reading.file.warnings);
     if (reading.missing) print_message(init_hint);
     if (!reading.errors.empty()) return exit_invalid;
     const auto& agents = reading.file.agents;

@@ -50,7 +50,7 @@ void report_other_engine(const std::filesystem::path& root)
 {
     const auto other = queue::probe_engine(root).engine.value_or(protocol::QueueEngineFile{});
     print_message("The engine of this queue runs already: process {} on {}, since {}{}{}\n",
-                  other.pid, text::printable(other.host), text::iso_utc(other.started_at),
+                  other.pid, text::printable(other.host), text::shown_time(other.started_at),
                   other.log.empty() ? "" : "; its output: ", text::printable(other.log));
 }
 

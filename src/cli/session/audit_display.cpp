@@ -21,8 +21,10 @@ std::string line_of(const boost::json::object& event)
     const auto printed = [&event](std::string_view key) {
         return text::printable(text_of(event, key));
     };
-    auto line = fmt::format("{:19}  {:21}  {:8}", printed("timestamp").substr(0, 19),
-                            printed("event_type"), short_id(printed("execution_id")));
+    const auto time = text::parse_iso(text_of(event, "timestamp"));
+    auto line = fmt::format("{:{}}  {:21}  {:8}", time ? text::shown_time(*time) : "-",
+                            text::shown_time_size, printed("event_type"),
+                            short_id(printed("execution_id")));
     const auto workflow = printed("workflow_id");
     const auto step = printed("step_id");
     if (!workflow.empty() || !step.empty())

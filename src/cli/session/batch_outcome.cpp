@@ -2,6 +2,7 @@
 
 #include "cli/session/display.hpp"
 #include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
 #include "protocol/error_codes.hpp"
 #include "protocol/usage.hpp"
 #include "text/text.hpp"
@@ -11,6 +12,11 @@
 #include <utility>
 
 namespace autoexec::cli {
+namespace {
+
+constexpr std::size_t state_width = 9;
+
+}  // namespace
 
 void BatchOutcome::add(const ExecutionResult& result, bool is_internal_error)
 {
@@ -59,11 +65,14 @@ boost::json::object json_of(const ExecutionResult& result, const ModelPrices& pr
     return line;
 }
 
-void print_execution(const ExecutionResult& result, const ModelPrices& prices)
+void print_execution(const ExecutionResult& result, const ModelPrices& prices, Excerpt excerpt)
 {
-    print_result("{}\n", result_line(result, prices));
+    print_state_line("", to_string(result.status), state_width, after_state(result, prices));
     for (const auto& warning : result.warnings)
         print_message("  warning: {}\n", text::printable(warning));
+    if (excerpt == Excerpt::none) return;
+    if (const auto lines = excerpt_of(result); !lines.empty())
+        print_message("{}  All output: autoexec logs {}\n", lines, short_id(result.execution_id));
 }
 
 }  // namespace autoexec::cli

@@ -33,7 +33,11 @@ notify::Notification run_end_of(const BatchOutcome& outcome, std::string text);
 /// The result as `autoexec run --json` prints it, with an estimate of its cost.
 boost::json::object json_of(const ExecutionResult& result, const ModelPrices& prices);
 
-/// Prints the line of a result, and its warnings as messages.
-void print_execution(const ExecutionResult& result, const ModelPrices& prices);
+/// Whether the last lines of a failed command's output are shown.
+enum class Excerpt { of_failures, none };
+
+/// Prints the line of a result; as messages, its warnings and the end of its output.
+void print_execution(const ExecutionResult& result, const ModelPrices& prices,
+                     Excerpt excerpt = Excerpt::of_failures);
 
 }  // namespace autoexec::cli

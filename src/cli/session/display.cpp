@@ -4,9 +4,11 @@
 #include "cli/session/project.hpp"
 #include "cli/session/questions.hpp"
 #include "protocol/usage.hpp"
+#include "text/columns.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -18,6 +20,11 @@ namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
+
+// On narrower terminals, rows have neither worktree nor attempt.
+constexpr std::size_t min_wide = 60;
+constexpr std::size_t max_excerpt = 10;
+constexpr std::size_t max_excerpt_columns = 160;
 
 // Paths of worktrees mostly share their beginning, so the end is shown.
 std::string end_of(const std::string& path, std::size_t width)
@@ -34,6 +41,11 @@ std::string_view detail(const Event& event, const char* key)
     return v != nullptr && v->is_string() ? std::string_view(v->get_string()) : std::string_view();
 }
 
+std::string duration_text(std::chrono::steady_clock::duration duration)
+{
+    return text::format_duration(duration_cast<milliseconds>(duration));
+}
+
 bool is_wait(EventType type)
 {
     return type == EventType::waiting_for_agent || type == EventType::waiting_for_resume;
@@ -42,7 +54,9 @@ bool is_wait(EventType type)
 }  // namespace
 
 Display::Display(Screen::Mode mode, std::size_t total)
-    : screen_(mode, [this](const Screen::Size& size) { return table(size); }), total_(total)
+    : screen_(mode, [this](const Screen::Size& size) { return table(size); }),
+      total_(total),
+      begin_(std::chrono::steady_clock::now())
 {}
 
 void Display::publish(const Event& event)
@@ -52,6 +66,7 @@ void Display::publish(const Event& event)
     if (row.worktree.empty()) {
         row.execution_id = event.execution_id;
         row.worktree = shown_path(event.worktree);
+        row.command = event.command;
         row.since = std::chrono::steady_clock::now();
     }
     row.attempt = event.attempt;
@@ -72,24 +87,36 @@ void Display::finished(const ExecutionResult& result)
 
 std::vector<std::string> Display::table(const Screen::Size& size) const
 {
-    const auto shown = std::min(rows_.size(), room_for_rows(size));
-    const std::size_t fixed = 9 + 9 + 8 + 4;
-    const auto rest = size.columns > fixed + 20 ? size.columns - fixed - 1 : 20;
-    const auto tree_width = std::min<std::size_t>(rest / 2, 40);
-    std::vector<std::string> lines;
     const auto now = std::chrono::steady_clock::now();
-    for (auto it = rows_.begin(); it != std::next(rows_.begin(), static_cast<long>(shown)); ++it) {
-        const auto& row = it->second;
-        const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
-        lines.push_back(
-            fmt::format("{:8} {} {:>7} #{:<2} {} {}", short_id(row.execution_id),
-                        cell(row.asks.empty() ? row.state : "input", 8), age, row.attempt,
-                        cell(end_of(row.worktree, tree_width), tree_width),
-                        cell(row.asks.empty() ? row.progress : row.asks, rest - tree_width)));
-    }
+    const auto shown = std::min(rows_.size(), room_for_rows(size));
+    std::vector<std::string> lines;
+    for (auto it = rows_.begin(); lines.size() < shown; ++it)
+        lines.push_back(row_line(it->second, now, size.columns));
     if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
-    lines.push_back(fmt::format("{} of {} finished, {} active", ended_, total_, rows_.size()));
+    const auto waiting = total_ - std::min(total_, ended_ + rows_.size());
+    lines.push_back(fmt::format("{}: {} of {} finished, {} active{}", duration_text(now - begin_),
+                                ended_, total_, rows_.size(),
+                                waiting > 0 ? fmt::format(", {} waiting", waiting) : ""));
     return lines;
+}
+
+std::string Display::row_line(const Row& row, std::chrono::steady_clock::time_point now,
+                              std::size_t columns)
+{
+    auto line = fmt::format("{:8} {} {:>7} ", short_id(row.execution_id),
+                            cell(row.asks.empty() ? row.state : "input", 8),
+                            duration_text(now - row.since));
+    constexpr std::size_t fixed = 9 + 9 + 8;
+    constexpr std::size_t attempt = 4;
+    std::size_t rest = columns > fixed + 1 ? columns - fixed - 1 : 1;
+    if (columns >= min_wide) {
+        rest -= attempt;
+        const auto tree = std::min<std::size_t>(rest / 2, 40);
+        line += fmt::format("#{:<2} {} ", row.attempt, cell(end_of(row.worktree, tree), tree));
+        rest -= tree;
+    }
+    const auto& says = row.progress.empty() ? row.command : row.progress;
+    return line + cell(row.asks.empty() ? says : row.asks, rest);
 }
 
 std::string state_of(const Event& event)
@@ -151,7 +178,8 @@ std::string sentence_of(const Event& event)
 {
     switch (event.type) {
         case EventType::execution_started:
-            return event.attempt == 1 ? "started" : fmt::format("attempt {}", event.attempt);
+            if (event.attempt > 1) return fmt::format("attempt {}", event.attempt);
+            return "started: " + event.command;
         case EventType::execution_retry:
             return fmt::format("attempt {} failed: {}", event.attempt, detail(event, "error"));
         case EventType::status_rejected:
@@ -176,15 +204,35 @@ std::string sentence_of(const Event& event)
     }
 }
 
-std::string result_line(const ExecutionResult& r, const ModelPrices& prices)
+std::string after_state(const ExecutionResult& r, const ModelPrices& prices)
 {
-    auto line = fmt::format("{:9} {} {:>7}  {}", to_string(r.status), short_id(r.execution_id),
+    auto line = fmt::format(" {} {:>7}  {}", short_id(r.execution_id),
                             text::format_duration(r.duration), shown_path(r.worktree));
     if (r.attempts > 1) line += fmt::format("  (attempt {})", r.attempts);
     if (const auto usage = to_text(protocol::Spending(r.usage, prices)); !usage.empty())
         line += "  " + usage;
     if (r.error) line += "  " + text::printable(r.error->message);
     return line;
+}
+
+std::string excerpt_of(const ExecutionResult& result)
+{
+    const bool has_failed =
+        result.status == ExecutionStatus::failed || result.status == ExecutionStatus::timeout;
+    if (!has_failed) return {};
+    std::string_view rest = result.output;
+    std::vector<std::string> lines;  // the last one first
+    while (!rest.empty() && lines.size() < max_excerpt) {
+        const auto end = rest.find_last_not_of("\r\n");
+        if (end == rest.npos) break;
+        rest = rest.substr(0, end + 1);
+        const auto begin = rest.rfind('\n') + 1;  // npos + 1 is zero
+        const auto line = text::printable(rest.substr(begin));
+        const auto shown = text::head_columns(line, max_excerpt_columns);
+        lines.push_back(fmt::format("  | {}{}\n", shown, shown.size() < line.size() ? "…" : ""));
+        rest = rest.substr(0, begin);
+    }
+    return fmt::format("{}", fmt::join(lines.rbegin(), lines.rend(), ""));
 }
 
 }  // namespace autoexec::cli

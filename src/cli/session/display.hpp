@@ -33,6 +33,7 @@ private:
         std::string execution_id;
         std::string state;
         std::string worktree;
+        std::string command;
         std::string progress;
         std::string asks;  ///< While it waits for an answer.
         int attempt = 1;
@@ -40,10 +41,13 @@ private:
     };
 
     [[nodiscard]] std::vector<std::string> table(const Screen::Size& size) const;
+    static std::string row_line(const Row& row, std::chrono::steady_clock::time_point now,
+                                std::size_t columns);
 
     Screen screen_;
     std::size_t total_;
     std::size_t ended_ = 0;
+    std::chrono::steady_clock::time_point begin_;
     std::map<std::string, Row> rows_;  ///< By execution id: in the order of their start.
     std::string last_wait_;            ///< Why commands wait for their start.
 };
@@ -69,7 +73,10 @@ std::string text_of(const std::optional<Progress>& progress);
 /// The line for an event; empty if only a table shows it.
 std::string sentence_of(const Event& event);
 
-/// The line of a result on standard output.
-std::string result_line(const ExecutionResult& result, const ModelPrices& prices);
+/// The line of a result on standard output, after its state.
+std::string after_state(const ExecutionResult& result, const ModelPrices& prices);
+
+/// The last lines that a command has printed, if it failed; empty: none. Pure.
+std::string excerpt_of(const ExecutionResult& result);
 
 }  // namespace autoexec::cli

@@ -12,6 +12,8 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/value_to.hpp>
 
+#include <glob.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -224,6 +226,61 @@ std::string read_list(const std::string& name, std::vector<std::string>& problem
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// A shell makes several words of `-w ../wt-*`. The options only take the first of them.
+void take_worktrees(JobOptions& o, std::vector<std::string>& problems)
+{
+    const bool has_command = !o.command.empty() || !o.program.empty() || !o.list.empty();
+    const std::size_t extra = o.words.size() - std::min<std::size_t>(o.words.size(), !has_command);
+    if (o.worktrees.empty() || extra == 0) return;
+    const auto is_folder = [](const std::string& word) {
+        std::error_code ec;
+        return fs::is_directory(word, ec);
+    };
+    const auto folders = std::stable_partition(o.words.begin(), o.words.end(),
+                                               [&](const auto& word) { return !is_folder(word); });
+    if (static_cast<std::size_t>(o.words.end() - folders) > extra) {
+        problems.emplace_back(
+            "each of the words may be a worktree; give the command with --command");
+        return;
+    }
+    std::move(folders, o.words.end(), std::back_inserter(o.worktrees));
+    o.words.erase(folders, o.words.end());
+}
+
+void take_command(JobOptions& o, std::vector<std::string>& problems)
+{
+    if (o.words.empty()) return;
+    if (o.words.size() > 1)
+        problems.push_back(fmt::format(
+            "unexpected argument '{}'; quote a command of several words, or give a program after "
+            "'--'",
+            o.words[1]));
+    else if (!o.command.empty())
+        problems.emplace_back("the command is given twice");
+    else
+        o.command = std::move(o.words.front());
+}
+
+// A pattern in quotes, or one that the shell has left as it was.
+void expand_patterns(std::vector<std::string>& worktrees, std::vector<std::string>& problems)
+{
+    std::vector<std::string> expanded;
+    for (auto& tree : worktrees) {
+        std::error_code ec;
+        if (tree.find_first_of("*?[") == tree.npos || fs::exists(tree, ec)) {
+            expanded.push_back(std::move(tree));
+            continue;
+        }
+        glob_t found{};
+        const bool has_any = ::glob(tree.c_str(), GLOB_ONLYDIR, nullptr, &found) == 0;
+        for (std::size_t i = 0; has_any && i < found.gl_pathc; ++i)
+            if (fs::is_directory(found.gl_pathv[i], ec)) expanded.emplace_back(found.gl_pathv[i]);
+        if (!has_any) problems.push_back(fmt::format("no worktree matches '{}'", tree));
+        ::globfree(&found);
+    }
+    worktrees = std::move(expanded);
+}
+
 CommandRequest base_request(const JobOptions& o)
 {
     CommandRequest r = o.program.empty() ? CommandRequest(o.command, fs::path{})
@@ -248,12 +305,13 @@ std::string ref_of_new_worktree(const CommandJob& job)
 
 void add_job(CLI::App& app, JobOptions& o)
 {
-    app.add_option("command,--command", o.command,
-                   "The command for the agent; use --command=TEXT if it begins with '-'")
+    app.add_option("command", o.words, "The command for the agent")->type_name("COMMAND");
+    app.add_option("--command", o.command, "The same, also if it begins with '-': --command=TEXT")
         ->type_name("COMMAND");
     app.add_option("--list", o.list, "Read commands from a JSON Lines file, or from stdin with '-'")
         ->type_name("FILE");
-    add_list(app, "-w,--worktree", o.worktrees, "DIR", "Run in this existing worktree");
+    add_list(app, "-w,--worktree", o.worktrees, "DIR",
+             "Run in this existing worktree, or those that match a pattern");
     add_list(app, "--new-worktree", o.new_worktrees, "NAME[@REF]",
              "Create a worktree with branch workflow/NAME at REF");
     add_duration(app, "--timeout", o.timeout, "Time limit for each attempt (default 1h)");
@@ -295,8 +353,13 @@ std::vector<CommandJob> parse_job_list(std::string_view text, const JobOptions& 
     return jobs;
 }
 
-std::vector<CommandJob> collect_jobs(const JobOptions& o, std::vector<std::string>& problems)
+std::vector<CommandJob> collect_jobs(const JobOptions& given, std::vector<std::string>& problems)
 {
+    auto o = given;
+    take_worktrees(o, problems);
+    take_command(o, problems);
+    expand_patterns(o.worktrees, problems);
+    if (!problems.empty()) return {};
     const int sources = int(!o.command.empty()) + int(!o.program.empty()) + int(!o.list.empty());
     if (sources != 1) {
         problems.emplace_back(sources == 0

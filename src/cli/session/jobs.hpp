@@ -18,6 +18,7 @@ namespace autoexec::cli {
 /// What the command line states about commands. A list overrides it line by line.
 struct JobOptions {
     std::string command;
+    std::vector<std::string> words;    ///< The command, and worktrees after the first of a `-w`.
     std::vector<std::string> program;  ///< After `--`.
     std::string list;                  ///< JSONL file, `-` for stdin.
     std::vector<std::string> worktrees;

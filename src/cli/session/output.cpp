@@ -1,7 +1,12 @@
 #include "cli/session/output.hpp"
 
+#include "cli/session/color.hpp"
+#include "cli/session/result_template.hpp"
+#include "text/columns.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
+
+#include <fmt/ranges.h>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -10,6 +15,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 namespace autoexec::cli {
 namespace {
@@ -17,6 +23,9 @@ namespace {
 Screen* active_screen = nullptr;
 int first_result_error = 0;
 bool reader_required = false;
+bool json_printed = false;
+std::optional<ResultTemplate> result_template;
+std::string last_message;  // for an error whose reason was printed already
 
 // Returns zero or the `errno`.
 int write_at_once(std::FILE* to, std::string_view bytes)
@@ -26,13 +35,32 @@ int write_at_once(std::FILE* to, std::string_view bytes)
     return written ? 0 : errno;
 }
 
-int print_safely(std::FILE* to, std::string_view text)
+// `text` is safe to show.
+int print_above_table(std::FILE* to, std::string_view text)
 {
     if (text.empty()) return 0;
     const bool drawn = active_screen != nullptr && active_screen->hide();
-    const int error = write_at_once(to, text::printable(text, true));
+    const int error = write_at_once(to, text);
     if (drawn) active_screen->redraw();
     return error;
+}
+
+int print_safely(std::FILE* to, std::string_view text)
+{
+    return print_above_table(to, text::printable(text, true));
+}
+
+void remember_result_error(int error)
+{
+    if (first_result_error == 0) first_result_error = error;
+}
+
+std::string cut(const std::string& line, std::size_t columns)
+{
+    auto shown = text::one_line(line);
+    if (text::columns_of(shown) > columns)
+        shown = std::string(text::head_columns(shown, columns - 1)) + "…";
+    return shown;
 }
 
 Screen::Size terminal_size()
@@ -50,13 +78,21 @@ Screen::Size terminal_size()
 
 void print_message(std::string_view text)
 {
+    last_message = text;
     (void)print_safely(stderr, text);
 }
 
 void print_result(std::string_view text)
 {
-    const int error = print_safely(stdout, text);
-    if (first_result_error == 0) first_result_error = error;
+    remember_result_error(print_safely(stdout, text));
+}
+
+void print_state_line(std::string_view before, std::string_view state, std::size_t width,
+                      std::string_view after)
+{
+    const auto line = text::printable(before) + colored_state(state, width, STDOUT_FILENO) +
+                      text::printable(after) + '\n';
+    remember_result_error(print_above_table(stdout, line));
 }
 
 void print_exact_result(std::string_view bytes)
@@ -72,13 +108,77 @@ void send_to_terminal(std::string_view bytes)
 
 void print_json(const boost::json::value& value)
 {
-    print_result("{}\n", text::dump_line(value));
+    json_printed = true;
+    const auto* const object = value.if_object();
+    if (result_template && object != nullptr)
+        print_result("{}\n", result_template->fill(*object));
+    else
+        print_result("{}\n", text::dump_line(value));
 }
 
-void print_errors(std::string_view subcommand, const std::vector<std::string>& problems)
+void set_result_template(std::string_view text)
 {
-    for (const auto& problem : problems)
-        print_message("autoexec {}: {}\n", subcommand, text::printable(problem));
+    result_template.emplace(text);
+}
+
+bool check_result_template()
+{
+    if (!result_template) return true;
+    const auto missing = result_template->missing();
+    if (!missing.empty())
+        print_message("autoexec: --format: no result has '{}'; the keys are {}\n",
+                      text::printable(fmt::format("{}", fmt::join(missing, "', '"))),
+                      fmt::join(result_template->known(), ", "));
+    return missing.empty();
+}
+
+bool has_printed_json() noexcept
+{
+    return json_printed;
+}
+
+void print_failure(std::string_view subject, const Failure& failure)
+{
+    for (const auto& problem : failure.problems)
+        print_message("{}: {}\n", subject, text::printable(problem));
+    if (!failure.advice.empty()) print_message(failure.advice);
+}
+
+void print_json_error(const Failure& failure)
+{
+    auto message = failure.problems.empty() ? last_message
+                                            : fmt::format("{}", fmt::join(failure.problems, "\n"));
+    message.erase(message.find_last_not_of('\n') + 1);
+    boost::json::object error;
+    error["error"] = message;
+    error["error_code"] =
+        failure.error_code.empty() ? std::string(error_code_of(failure.code)) : failure.error_code;
+    error["exit_code"] = static_cast<int>(failure.code);
+    print_json(error);
+}
+
+std::string_view error_code_of(ExitCode code) noexcept
+{
+    switch (code) {
+        case exit_usage:
+            return "usage";
+        case exit_invalid:
+            return "invalid_file";
+        case exit_internal:
+            return "internal";
+        case exit_unhealthy:
+            return "unhealthy";
+        case exit_input:
+            return "input_needed";
+        case exit_timeout:
+            return "timeout";
+        case exit_cancelled:
+            return "cancelled";
+        case exit_completed:
+        case exit_failed:
+            break;
+    }
+    return "failed";
 }
 
 int result_error()
@@ -117,10 +217,12 @@ void Screen::redraw()
 {
     if (mode_ != Mode::table) return;
     hide();
-    const auto lines = table_(terminal_size());
+    const auto size = terminal_size();
+    const auto lines = table_(size);
     std::string text;
-    for (const auto& line : lines) text += line + '\n';
-    (void)write_at_once(stderr, text::printable(text, true));
+    // A line that the terminal wraps would be two when it is removed.
+    for (const auto& line : lines) text += cut(line, size.columns) + '\n';
+    (void)write_at_once(stderr, text);
     drawn_ = lines.size();
 }
 

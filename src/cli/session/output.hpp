@@ -41,11 +41,26 @@ void print_result(fmt::format_string<T...> format, T&&... values) requires(sizeo
 /// The same for bytes that are printed as they are: of a file for other programs, or safe already.
 void print_exact_result(std::string_view bytes);
 
-/// Prints a result as one line of JSON.
-void print_json(const boost::json::value& value);
+/// Prints a line with a state in `width` columns, which is coloured where colours are shown.
+void print_state_line(std::string_view before, std::string_view state, std::size_t width,
+                      std::string_view after);
 
-/// Prints each problem as a message `autoexec SUBCOMMAND: PROBLEM` of one line.
-void print_errors(std::string_view subcommand, const std::vector<std::string>& problems);
+/// Prints a result as one line of JSON, or by the template.
+void print_json(const boost::json::value& value);
+/// For all further results. Throws `Failure` if it is malformed.
+void set_result_template(std::string_view text);
+/// Prints which keys of the template no result had; false if there are such keys.
+bool check_result_template();
+/// Whether one was printed.
+bool has_printed_json() noexcept;
+
+/// Prints each problem as a message `SUBJECT: PROBLEM` of one line, then the advice. `subject`:
+/// `autoexec SUBCOMMAND`.
+void print_failure(std::string_view subject, const Failure& failure);
+
+/// Prints an error as a JSON result. Without problems, its message is the last one that was
+/// printed.
+void print_json_error(const Failure& failure);
 
 /// Throws a `Failure` with one problem.
 template <class... T>

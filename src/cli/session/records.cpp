@@ -26,11 +26,11 @@ CLI::Option* add_time(CLI::App& app, const char* name,
                 if (const auto ago = text::parse_duration(text))
                     value = system_clock::now() - *ago;
                 else
-                    value = text::parse_iso(text);
+                    value = text::parse_local_time(text);
                 if (!value)
                     throw CLI::ValidationError(
                         name, fmt::format("invalid time '{}'; use 2h, 30d, 2026-01-31 or "
-                                          "2026-01-31T10:00 (UTC)",
+                                          "2026-01-31T10:00 (local time)",
                                           text::printable(text)));
             },
             help)
@@ -71,7 +71,7 @@ CLI::Option* add_since(CLI::App& app, std::optional<system_clock::time_point>& s
 void add_times(CLI::App& app, std::optional<system_clock::time_point>& since,
                std::optional<system_clock::time_point>& until)
 {
-    add_time(app, "--since", since, "Only what happened since then: 2h, 30d, or a time (UTC)");
+    add_time(app, "--since", since, "Only what happened since then: 2h, 30d, or a time");
     add_time(app, "--until", until, "Only what happened before then");
 }
 
@@ -142,7 +142,9 @@ void fail_by_lost_cursor()
 
 void add_csv(CLI::App& app, bool& csv)
 {
-    app.add_flag("--csv", csv, "Print results as CSV, with a header")->excludes("--json");
+    app.add_flag("--csv", csv, "Print results as CSV, with a header")
+        ->excludes("--json")
+        ->excludes("--format");
 }
 
 void print_csv(const std::vector<std::string>& fields)

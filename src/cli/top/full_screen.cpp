@@ -1,5 +1,6 @@
 #include "cli/top/full_screen.hpp"
 
+#include "cli/session/color.hpp"
 #include "files/safe_files.hpp"
 
 #include <sys/ioctl.h>
@@ -62,15 +63,9 @@ void catch_fatal_signals()
     }
 }
 
-bool wants_colours()
-{
-    const char* const plain = std::getenv("NO_COLOR");  // no-color.org
-    return plain == nullptr || *plain == '\0';
-}
-
 }  // namespace
 
-FullScreen::FullScreen() : colours_(wants_colours())
+FullScreen::FullScreen() : colours_(shows_color(STDOUT_FILENO))
 {
     if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1)
         fail(exit_usage,

@@ -11,10 +11,12 @@ struct WorkflowListOptions : CommonOptions {
 void print(const RunEntry& run)
 {
     const auto duration = duration_of(run);
-    print_result("{}  {:11} {:>7} {:>5}  {}  {}\n", text::iso_utc(run.started_at).substr(0, 19),
-                 state_of(run), duration ? text::format_duration(*duration) : "-",
-                 fmt::format("{}/{}", count_ended(run), run.steps.size()),
-                 text::printable(run.run_id), text::printable(run.name));
+    print_state_line(
+        fmt::format("{:{}}  ", text::shown_time(run.started_at), text::shown_time_size),
+        state_of(run), 11,
+        fmt::format(" {:>7} {:>5}  {}  {}", duration ? text::format_duration(*duration) : "-",
+                    fmt::format("{}/{}", count_ended(run), run.steps.size()),
+                    text::printable(run.run_id), text::printable(run.name)));
 }
 
 int list_runs(const WorkflowListOptions& options)

@@ -3,6 +3,7 @@
 #include "cli/records/record_removal.hpp"
 #include "cli/session/command_session.hpp"
 #include "cli/session/configuration.hpp"
+#include "cli/session/display.hpp"
 #include "cli/session/project.hpp"
 #include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/runs.hpp"
@@ -187,7 +188,8 @@ private:
         const bool has_failed_by_gate =
             event.type == WorkflowEvent::Type::gate_judged && event.state != StepState::completed;
         if (has_ended || has_failed_by_gate)
-            print_result("{}\n", step_line(*event.result, prices_));
+            print_state_line("", to_string(event.result->state), 9,
+                             after_state(*event.result, prices_));
     }
 
     void explain(const WorkflowEvent& event) const
@@ -198,6 +200,8 @@ private:
                           count == 1 ? "step" : "steps");
         if (event.type == WorkflowEvent::Type::step_waiting) print_manual_step(event);
         if (event.type == WorkflowEvent::Type::step_ended) print_warnings(*event.result);
+        if (event.type == WorkflowEvent::Type::step_ended && event.result->execution)
+            print_message(excerpt_of(*event.result->execution));
         const auto sentence = sentence_of(event);
         if (!sentence.empty()) print_message("{}\n", sentence);
     }

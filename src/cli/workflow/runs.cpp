@@ -17,12 +17,13 @@ using workflow::RunRecord;
 
 constexpr std::size_t min_part = 4;
 
-bool is_part(std::string_view id, std::string_view wanted)
-{
-    return wanted.size() >= min_part && (id.starts_with(wanted) || id.ends_with(wanted));
-}
-
 }  // namespace
+
+bool is_run_called(std::string_view id, std::string_view wanted)
+{
+    const bool is_long = wanted.size() >= min_part;
+    return id == wanted || (is_long && (id.starts_with(wanted) || id.ends_with(wanted)));
+}
 
 RunRecord find_run(const std::filesystem::path& root, std::string_view wanted)
 {
@@ -32,8 +33,9 @@ RunRecord find_run(const std::filesystem::path& root, std::string_view wanted)
     if (wanted.empty())
         ids.resize(1);
     else
-        std::erase_if(
-            ids, [&](const auto& id) { return is_whole ? id != wanted : !is_part(id, wanted); });
+        std::erase_if(ids, [&](const auto& id) {
+            return is_whole ? id != wanted : !is_run_called(id, wanted);
+        });
     if (ids.size() != 1)
         fail(exit_usage, "{} '{}'; see autoexec workflow list",
              ids.empty() ? "no run matches" : "several runs match", wanted);

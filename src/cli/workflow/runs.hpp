@@ -13,6 +13,9 @@
 /// Finds runs of workflows by the names that users type.
 namespace autoexec::cli {
 
+/// True when `wanted` is the id, or at least its first or last four characters.
+bool is_run_called(std::string_view id, std::string_view wanted);
+
 /// The run with this id, or the only one whose id begins or ends with these characters, at least
 /// four; if empty, the newest. Throws `Failure` if there is none.
 workflow::RunRecord find_run(const std::filesystem::path& root, std::string_view wanted);

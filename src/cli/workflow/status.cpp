@@ -78,8 +78,8 @@ void print(const StepEntry& step, bool alive, std::size_t width, const ModelPric
 {
     const bool has_logs = step.attempts > 0 || (!has_ended(step) && !step.wait);
     const auto id = has_logs ? short_id(step.execution_id) : std::string();
-    auto line = fmt::format("{:11} {} {:>7}  {}", word_for(step, alive), cell(id, 8),
-                            age_of(step, alive), cell(step.id, width));
+    auto line =
+        fmt::format(" {} {:>7}  {}", cell(id, 8), age_of(step, alive), cell(step.id, width));
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
     if (const auto usage = to_text(protocol::spending_of(step.usage, prices)); !usage.empty())
         line += "  " + usage;
@@ -87,7 +87,7 @@ void print(const StepEntry& step, bool alive, std::size_t width, const ModelPric
     if (step.answer && step.reason.empty()) line += "  " + text::printable(words_of(*step.answer));
     if (!step.reason.empty()) line += "  " + text::printable(step.reason);
     line.erase(line.find_last_not_of(' ') + 1);
-    print_result("{}\n", line);
+    print_state_line("", word_for(step, alive), 11, line);
 }
 
 void print(const RunEntry& run, const ModelPrices& prices)

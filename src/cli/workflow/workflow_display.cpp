@@ -28,6 +28,8 @@ bool is_in_flight(StepState state)
 namespace json = boost::json;
 
 constexpr std::size_t max_failures = 10;
+// On narrower terminals, rows have neither attempt nor round.
+constexpr std::size_t min_wide = 60;
 
 std::string execution_of(const StepResult& result)
 {
@@ -223,18 +225,20 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     std::size_t id_width = 0;
     for (const auto& row : rows_) id_width = std::max(id_width, row.step_id.size());
     id_width = std::min(id_width, std::max<std::size_t>(size.columns / 3, 12));
-    const std::size_t fixed = 9 + id_width + 1 + 8 + 4 + 4;
-    const auto rest = size.columns > fixed + 10 ? size.columns - fixed - 1 : 10;
+    const bool is_wide = size.columns >= min_wide;
+    const std::size_t fixed = 9 + id_width + 1 + 8 + (is_wide ? 4 + 4 : 0);
+    const auto rest = size.columns > fixed + 1 ? size.columns - fixed - 1 : 1;
     const auto now = std::chrono::steady_clock::now();
     std::vector<std::string> lines;
     for (std::size_t i = 0; i < shown; ++i) {
         const auto& row = rows_[i];
         const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
         const auto round = row.round > 1 ? fmt::format("r{}", row.round) : std::string();
-        lines.push_back(fmt::format("{} {} {:>7} #{:<2} {:3} {}",
-                                    cell(row.asks.empty() ? row.state : "input", 8),
-                                    cell(row.step_id, id_width), age, row.attempt, round,
-                                    cell(row.asks.empty() ? row.progress : row.asks, rest)));
+        lines.push_back(
+            fmt::format("{} {} {:>7} {}{}", cell(row.asks.empty() ? row.state : "input", 8),
+                        cell(row.step_id, id_width), age,
+                        is_wide ? fmt::format("#{:<2} {:3} ", row.attempt, round) : std::string(),
+                        cell(row.asks.empty() ? row.progress : row.asks, rest)));
     }
     if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
     const auto count = [&](auto holds) {
@@ -244,18 +248,19 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     const auto waiting = count([](StepState s) { return s == StepState::pending; });
     const auto in_flight = count(is_in_flight);
     const auto all = static_cast<long>(states_.size());
-    lines.push_back(fmt::format("{} of {} {} finished, {} running, {} waiting",
+    const auto took = text::format_duration(duration_cast<milliseconds>(now - begin_));
+    lines.push_back(fmt::format("{}: {} of {} {} finished, {} running, {} waiting", took,
                                 all - waiting - in_flight, all, all == 1 ? "step" : "steps",
                                 in_flight, waiting));
     return lines;
 }
 
-std::string step_line(const StepResult& result, const ModelPrices& prices)
+std::string after_state(const StepResult& result, const ModelPrices& prices)
 {
     const auto duration =
         result.round > 0 ? text::format_duration(result.duration) : std::string("-");
-    auto line = fmt::format("{:9} {:8} {:>7}  {}", to_string(result.state), execution_of(result),
-                            duration, text::printable(result.id));
+    auto line =
+        fmt::format(" {:8} {:>7}  {}", execution_of(result), duration, text::printable(result.id));
     std::string numbers;
     if (result.round > 1) numbers = fmt::format("round {}", result.round);
     if (result.execution && result.execution->attempts > 1)

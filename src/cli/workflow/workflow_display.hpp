@@ -54,6 +54,7 @@ private:
     [[nodiscard]] std::vector<std::string> table(const Screen::Size& size) const;
 
     Screen screen_;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
     std::string run_id_;
     std::map<std::string, StepState> states_;
     std::set<std::string> outdated_;  ///< In flight, and will run again.
@@ -61,8 +62,8 @@ private:
     std::string last_wait_;           ///< Why commands wait for an agent.
 };
 
-/// The line of a step that has ended.
-std::string step_line(const StepResult& result, const ModelPrices& prices);
+/// The line of a step that has ended, after its state.
+std::string after_state(const StepResult& result, const ModelPrices& prices);
 
 /// The message for an event of a gate, a restart or a merge; empty for all other events.
 std::string sentence_of(const WorkflowEvent& event);

@@ -40,15 +40,16 @@ json::object to_json(const SalvageInfo& salvage)
 
 void print(const TreeInfo& tree, const TreeRun* run)
 {
-    print_result("{}  {:8}  {}  {}\n", text::iso_utc(tree.last_used).substr(0, 19),
-                 tree_state_of(tree), text::printable(tree.name),
-                 run == nullptr ? "no run"
-                                : text::printable(fmt::format("{} ({})", run->run_id, run->state)));
+    print_state_line(text::shown_time(tree.last_used) + "  ", tree_state_of(tree), 8,
+                     fmt::format("  {}  {}", text::printable(tree.name),
+                                 run == nullptr ? "no run"
+                                                : text::printable(fmt::format(
+                                                      "{} ({})", run->run_id, run->state))));
 }
 
 void print(const SalvageInfo& salvage)
 {
-    print_result("{}  saved     {}  {}\n", text::iso_utc(salvage.time).substr(0, 19),
+    print_result("{}  saved     {}  {}\n", text::shown_time(salvage.time),
                  text::printable(salvage.ref), text::printable(salvage.reason));
 }
 
