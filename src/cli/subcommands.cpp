@@ -55,6 +55,10 @@ namespace autoexec::cli {
     EACH(say)                      \
     EACH(health)                   \
     EACH(config_show)              \
+    EACH(config_get)               \
+    EACH(config_set)               \
+    EACH(config_unset)             \
+    EACH(config_edit)              \
     EACH(config_validate)          \
     EACH(config_schema)            \
     EACH(config_reference)         \
@@ -81,7 +85,7 @@ constexpr std::array<Group, 7> groups{{
     {"agents", "Create, check, list and reset the agents of this project"},
     {"audit", "Query, follow and verify the audit log"},
     {"records", "Remove old records"},
-    {"config", "Show, check and migrate the configuration"},
+    {"config", "Show, change, check and migrate the configuration"},
 }};
 
 CLI::App& group_app(CLI::App& app, std::string_view word)

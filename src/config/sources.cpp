@@ -76,9 +76,7 @@ private:
 
     void read_file(ConfigLayer layer, const fs::path& path)
     {
-        // The user's own file may be a link, as dotfile managers make them.
-        auto found =
-            path.empty() ? FoundFile{} : read_config_file(path, layer == ConfigLayer::user_file);
+        auto found = find_file(layer, path);
         if (found.state == FoundFile::State::absent) return;
         auto& source = sources_.emplace_back(path, std::move(found.text));
         if (found.state != FoundFile::State::present)
@@ -93,6 +91,19 @@ private:
             return std::pair(a.line, a.column) < std::pair(b.line, b.column);
         });
         take(std::move(problems));
+    }
+
+    [[nodiscard]] FoundFile find_file(ConfigLayer layer, const fs::path& path) const
+    {
+        FoundFile found;
+        if (given_.draft && given_.draft->path == path) {
+            found.state = FoundFile::State::present;
+            found.text = given_.draft->text;
+        } else if (!path.empty()) {
+            // The user's own file may be a link, as dotfile managers make them.
+            found = read_config_file(path, layer == ConfigLayer::user_file);
+        }
+        return found;
     }
 
     void read_text(ConfigLayer layer, Source& source, const fs::path& path)

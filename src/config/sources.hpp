@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <list>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,16 @@ struct ConfigInputs {
         std::string option;
     };
 
+    /// Is read instead of the file with this path.
+    struct Draft {
+        std::filesystem::path path;
+        std::string text;
+    };
+
     std::vector<std::string> environment;
     std::vector<Override> overrides;
     boost::json::object metadata;
+    std::optional<Draft> draft;
 };
 
 /// The result of all layers.

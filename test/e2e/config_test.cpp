@@ -215,3 +215,76 @@ TEST_CASE("the reference and the schema need no project")
     CHECK_FALSE(ec);
     CHECK(schema.at("properties").as_object().contains("auto_execution"));
 }
+
+TEST_CASE("config set changes one value of the file, if the whole stays valid")
+{
+    Project project;
+    const auto text =
+        "# ours\nauto_execution:\n  version: \"1.1\"\n  retry:\n    max_attempts: 3  # enough\n";
+    project.write(own, text);
+    CHECK(project.run({"config", "get", "retry.max_attempts"}).out == "3\n");
+    const auto changed = project.run({"config", "set", "retry.max_attempts", "5"});
+    CHECK(changed.code == 0);
+    CHECK(changed.err.empty());
+    CHECK(read_file(project.root() / own) ==
+          "# ours\nauto_execution:\n  version: \"1.1\"\n  retry:\n    max_attempts: 5  # enough\n");
+    CHECK(project.run({"config", "get", "retry.max_attempts"}).out == "5\n");
+    const auto as_json =
+        objects_of(project.run({"config", "get", "--json", "retry.max_attempts"}).out).at(0);
+    CHECK(as_json.at("value") == 5);
+    CHECK(contains(text_at(as_json, "origin"), "auto_execution_config.yaml:5"));
+
+    const auto refused = project.run({"config", "set", "retry.max_attempts", "many"});
+    CHECK(refused.code == 3);
+    CHECK(
+        contains(refused.err, "auto_execution_config.yaml:5:19: error: retry.max_attempts must "));
+    CHECK(contains(refused.err, "was not changed"));
+    const auto contradiction = project.run({"config", "set", "polling.timeout_seconds", "0.5"});
+    CHECK(contradiction.code == 3);
+    CHECK(project.run({"config", "get", "retry.max_attempts"}).out == "5\n");
+
+    CHECK(contains(project.run({"config", "set", "retry.max_atempts", "5"}).err,
+                   "Did you mean 'retry.max_attempts'?"));
+    CHECK(project.run({"config", "get", "retry"}).code == 2);
+    CHECK(project.run({"config", "unset", "retry.max_attempts"}).code == 0);
+    CHECK(read_file(project.root() / own) ==
+          "# ours\nauto_execution:\n  version: \"1.1\"\n    # enough\n");
+    CHECK(contains(project.run({"config", "unset", "retry.max_attempts"}).err, "does not set"));
+}
+
+TEST_CASE("config set creates the file, also that of the user")
+{
+    Project project;
+    CHECK(project.run({"config", "set", "durability", "none"}).code == 0);
+    CHECK(project.run({"config", "get", "durability"}).out == "none\n");
+    CHECK(project.run({"config", "set", "--user", "limits.max_parallel", "3"}).code == 0);
+    CHECK(project.run({"config", "get", "limits.max_parallel"}).out == "3\n");
+    project.set("AUTOEXEC_LIMITS_MAX_PARALLEL", "4");
+    const auto hidden = project.run({"config", "set", "limits.max_parallel", "5"});
+    CHECK(hidden.code == 0);
+    CHECK(contains(hidden.err, "environment AUTOEXEC_LIMITS_MAX_PARALLEL takes precedence"));
+}
+
+TEST_CASE("config edit writes what the editor leaves, if it is valid")
+{
+    Project project;
+    project.unset("VISUAL");
+    project.set("EDITOR", "sed -i -e '$a\\  debug: true'");
+    CHECK(project.run({"config", "edit"}).code == 0);
+    CHECK(project.run({"config", "get", "debug"}).out == "true\n");
+    const auto before = read_file(project.root() / own);
+    project.set("EDITOR", "sed -i -e 's/true/maybe/'");
+    const auto refused = project.run({"config", "edit"});
+    CHECK(refused.code == 3);
+    CHECK(contains(refused.err, "was not changed; your text is "));
+    CHECK(read_file(project.root() / own) == before);
+    const auto kept = refused.err.substr(refused.err.rfind(" is ") + 4);
+    const fs::path copy = kept.substr(0, kept.find('\n'));
+    CHECK(contains(read_file(copy), "debug: maybe"));
+    fs::remove(copy);
+    project.set("EDITOR", "true");
+    CHECK(contains(project.run({"config", "edit"}).err, "Nothing has changed"));
+    project.set("EDITOR", "false");
+    CHECK(contains(project.run({"config", "edit"}).err, "the editor 'false' failed"));
+    CHECK(read_file(project.root() / own) == before);
+}
