@@ -8,7 +8,9 @@ namespace autoexec::cli {
 
 // In the order of the help.
 #define AUTOEXEC_SUBCOMMANDS(EACH) \
+    EACH(init)                     \
     EACH(run)                      \
+    EACH(workflow_new)             \
     EACH(workflow_run)             \
     EACH(workflow_resume)          \
     EACH(workflow_validate)        \

@@ -604,7 +604,7 @@ TEST_CASE("the page of the program names each option of the verbs about workflow
 {
     const Project project;
     Keys options;
-    for (const auto* verb : {"run", "resume", "validate", "graph", "list", "status",
+    for (const auto* verb : {"new", "run", "resume", "validate", "graph", "list", "status",
                              "report", "schedule", "cancel", "approve", "reject", "done", "fail"})
         options.merge(options_of(project, verb));
     CHECK(options.size() > 20);

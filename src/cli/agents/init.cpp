@@ -1,23 +1,13 @@
 #include "agent/agents_file_reader.hpp"
 #include "agent/presets.hpp"
-#include "agent/programs.hpp"
 #include "autoexec/diagnostic.hpp"
+#include "cli/agents/new_agents_file.hpp"
 #include "cli/subcommand.hpp"
-#include "files/safe_files.hpp"
-#include "programs/known_programs.hpp"
-#include "yaml/report.hpp"
 
 #include <fmt/ranges.h>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <algorithm>
-
 namespace autoexec::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct AgentsInitOptions : CommonOptions {
     std::vector<std::string> presets;
@@ -28,58 +18,14 @@ struct AgentsInitOptions : CommonOptions {
     bool to_stdout = false;
 };
 
-using Programs = std::vector<const programs::KnownProgram*>;
-
-constexpr auto folder_name = ".cursor";
-constexpr auto base_name = "background-agents.yaml";
-// `environment:` may contain a key. Git does not store this mode, so a clone has the default one.
-constexpr unsigned file_mode = 0600;
-
-std::vector<std::string_view> preset_names()
-{
-    std::vector<std::string_view> names;
-    for (const auto& program : programs::known_programs()) names.push_back(program.name);
-    return names;
-}
-
-/// The presets of these names without repetitions; `shell` if there are none.
-Programs choose(const std::vector<std::string>& wanted)
-{
-    Programs chosen;
-    for (const auto& name : wanted) {
-        const auto* const preset = programs::find_program(name);
-        if (preset == nullptr) {
-            const auto names = preset_names();
-            const auto guess = yaml::did_you_mean(name, names);
-            fail(exit_usage, "unknown preset '{}'. {}{}Available presets: {}.", name, guess,
-                 guess.empty() ? "" : " ", fmt::join(names, ", "));
-        }
-        if (std::find(chosen.begin(), chosen.end(), preset) == chosen.end())
-            chosen.push_back(preset);
-    }
-    if (chosen.empty()) chosen.push_back(programs::find_program(agent::shell_name));
-    return chosen;
-}
-
-/// The presets whose programs are installed; the shell is.
-Programs detect(const fs::path& root)
-{
-    Programs found;
-    for (const auto& program : programs::known_programs()) {
-        const auto name = program.command.substr(0, program.command.find(' '));
-        if (!agent::find_program(name, AgentDefinition{}, root).found.empty())
-            found.push_back(&program);
-    }
-    return found;
-}
-
 std::string new_text(const AgentsInitOptions& options)
 {
     if (options.detect && !options.presets.empty())
         fail(exit_usage, "--detect cannot be combined with --preset.");
     if (options.from_template.empty())
         return agent::agents_file_text(
-            options.detect ? detect(project_root(options)) : choose(options.presets),
+            options.detect ? detect_presets(project_root(options))
+                           : choose_presets(options.presets),
             options.minimal ? agent::Comments::none : agent::Comments::all);
     if (options.minimal || options.detect || !options.presets.empty())
         fail(exit_usage, "--template cannot be combined with --preset, --detect or --minimal.");
@@ -87,34 +33,6 @@ std::string new_text(const AgentsInitOptions& options)
     auto text = read_text(options.from_template, problem);
     if (!text) fail(exit_usage, "cannot read {}: {}.", options.from_template, problem);
     return *std::move(text);
-}
-
-void write(const fs::path& root, const std::string& text, bool overwrite)
-{
-    const auto shown = shown_path(root / folder_name / base_name);
-    error_code ec;
-    const files::UniqueFd project(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!project) ec = files::last_error();
-    files::UniqueFd folder;
-    if (!ec) folder = files::make_folders(project.get(), folder_name, ec);
-    struct stat info {};
-    if (!ec && !overwrite && ::fstatat(folder.get(), base_name, &info, AT_SYMLINK_NOFOLLOW) == 0)
-        fail(exit_usage,
-             "{} already exists; replace it with --overwrite, or print the new file with --stdout.",
-             shown);
-    if (!ec)
-        ec = files::replace_file(folder.get(), base_name, text, file_mode, Durability::process);
-    if (ec) fail(exit_internal, "cannot write {}: {}.", shown, ec.message());
-}
-
-void warn_of_missing_programs(const AgentsFile& file, const fs::path& root)
-{
-    for (const auto& definition : file.agents)
-        for (const auto& program : agent::programs_of(definition)) {
-            const auto search = agent::find_program(program, definition, root);
-            const auto problem = agent::explain_missing(program, search, definition);
-            if (!problem.empty()) print_message("warning: {}\n", problem);
-        }
 }
 
 int init_agents(const AgentsInitOptions& options)
@@ -128,8 +46,8 @@ int init_agents(const AgentsInitOptions& options)
         return exit_completed;
     }
     const auto root = project_root(options);
-    write(root, text, options.overwrite);
-    print_result("Wrote {}.\n", shown_path(root / folder_name / base_name));
+    write_agents_file(root, text, options.overwrite);
+    print_result("Wrote {}.\n", shown_path(agents_file_of(root)));
     warn_of_missing_programs(reading.file, root);
     return exit_completed;
 }
