@@ -94,6 +94,9 @@ struct AutoExecutionConfig {
     WorktreesConfig worktrees;
     BudgetConfig budget;
     NotifyConfig notify;
+    /// For commands that name no agent if several accept commands; empty: none. Used by the
+    /// program.
+    std::string default_agent;
     bool debug = false;
     std::map<std::string, bool, std::less<>> flags;               ///< See `register_flag`.
     std::map<std::string, SettingValue, std::less<>> extensions;  ///< See `register_setting`.

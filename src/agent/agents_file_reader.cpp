@@ -210,11 +210,13 @@ const AgentDefinition* select_agent(const AgentsFile& file, std::string_view wan
 
     const auto names = accepting_names(file);
     if (names.size() == 1) return select_by_name(file, names.front(), problem);
-    problem = names.empty()
-                  ? "No enabled agent accepts commands: none has {command} or {command_file_path} "
-                    "in its own commands."
-                  : fmt::format("several agents match; choose one with --agent ('{}')",
-                                fmt::join(names, "', '"));
+    problem =
+        names.empty()
+            ? "No enabled agent accepts commands: none has {command} or {command_file_path} "
+              "in its own commands."
+            : fmt::format(
+                  "several agents match; choose one with --agent ('{}'), or set agents.default",
+                  fmt::join(names, "', '"));
     return nullptr;
 }
 

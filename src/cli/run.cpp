@@ -297,7 +297,8 @@ int run_jobs(const BatchOptions& options, std::vector<CommandJob> jobs,
         return has_text(job) || !job.request.agent.empty();
     });
     std::vector<std::string> problems;
-    const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent);
+    const Agents agents(root, flags.external_agent, needs_file && !flags.external_agent,
+                        config.default_agent);
     agents.require_usable(flags.quiet);
     for (auto& job : jobs) {
         auto problem = agents.assign(job.request);

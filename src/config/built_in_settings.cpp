@@ -553,6 +553,11 @@ std::vector<Setting> built_in_settings()
             .formerly("agent.heartbeat_seconds")
             .within(0, three_years)
             .at_once(),
+        option<&Config::default_agent>(
+            "agents.default",
+            "Agent, or role of the agents file, of commands that name none, if several agents "
+            "accept commands. Empty: none.")
+            .flag("--agent"),
         option<&Config::debug>(
             "debug",
             "Write a debug log to `.tapps-agents/logs/autoexec.log`; see `autoexec debug`.")

@@ -246,3 +246,29 @@ TEST_CASE(
     CHECK_MESSAGE(contains(ended.out + ended.err, common + "/worktrees/tree " + common + " end"),
                   ended.out, ended.err);
 }
+
+TEST_CASE("agents.default chooses among several agents, and --agent overrides it")
+{
+    Project project;
+    for (const auto* name : {"first", "second"})
+        project.add_agent(name, std::string("/bin/sh -c 'echo ") + name + " >made' {command}");
+    const auto made = [&] { return read_file(project.root() / "made"); };
+    const auto open = project.run({"run", "x"});
+    CHECK(open.code == 3);
+    CHECK(contains(open.err, "('first', 'second'), or set agents.default"));
+    CHECK(project.run({"config", "set", "agents.default", "second"}).code == 0);
+    CHECK(project.run({"run", "x"}).code == 0);
+    CHECK(made() == "second\n");
+    CHECK(project.run({"run", "--agent", "first", "x"}).code == 0);
+    CHECK(made() == "first\n");
+    project.write("w.yaml", "id: w\nsteps:\n  - {id: a, command: x}\n");
+    CHECK(project.run({"workflow", "run", "w.yaml", "--in-place"}).code == 0);
+    CHECK(made() == "second\n");
+    project.set("AUTOEXEC_AGENTS_DEFAULT", "third");
+    const auto unknown = project.run({"run", "x"});
+    CHECK(unknown.code == 3);
+    CHECK(contains(unknown.err, "agents.default: unknown agent or role 'third'"));
+    project.set("AUTOEXEC_AGENTS_DEFAULT", "shell");
+    CHECK(project.run({"run", "echo shell >made"}).code == 0);
+    CHECK(made() == "shell\n");
+}

@@ -532,7 +532,9 @@ TEST_CASE("the reason why no agent was selected is one sentence")
               entry("lister", "run all") + entry("resting", "run {command}", ", enabled: false"));
     std::string problem;
     CHECK(select_agent(file, "", problem) == nullptr);
-    CHECK(problem == "several agents match; choose one with --agent ('builder', 'tester')");
+    CHECK(problem ==
+          "several agents match; choose one with --agent ('builder', 'tester'), or "
+          "set agents.default");
     CHECK(select_agent(file, "bilder", problem) == nullptr);
     CHECK(problem ==
           "The agent 'bilder' does not exist. Did you mean 'builder'? Available: 'builder', "

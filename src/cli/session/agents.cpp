@@ -37,7 +37,9 @@ AgentDefinition make_built_in_agent()
 
 }  // namespace
 
-Agents::Agents(const std::filesystem::path& root, bool external, bool read) : external_(external)
+Agents::Agents(const std::filesystem::path& root, bool external, bool read,
+               std::string default_agent)
+    : external_(external), default_agent_(std::move(default_agent))
 {
     if (read) loaded_ = load_agents(root);
 }
@@ -129,6 +131,12 @@ std::string Agents::assign_named(Named named, CommandRequest& request) const
 std::string Agents::select(CommandRequest& request) const
 {
     std::string problem;
+    if (request.agent.empty() && !default_agent_.empty() &&
+        agent::accepting_names(loaded_.file).size() > 1) {
+        request.agent = agent_called(default_agent_, problem);
+        if (!problem.empty()) return "agents.default: " + problem;
+        if (is_built_in(request.agent)) return {};
+    }
     const auto* const definition = agent::select_agent(loaded_.file, request.agent, problem);
     if (definition == nullptr) return problem;
     request.agent = definition->name;

@@ -27,8 +27,9 @@ inline constexpr char init_hint[] = "Create one with 'autoexec agents init'.\n";
 class Agents {
 public:
     /// `external`: agents of another process run the commands. `read`: a command needs the agents
-    /// file.
-    Agents(const std::filesystem::path& root, bool external, bool read);
+    /// file. `default_agent`: the setting `agents.default`.
+    Agents(const std::filesystem::path& root, bool external, bool read,
+           std::string default_agent = {});
 
     /// False if the file is invalid.
     [[nodiscard]] bool usable() const { return loaded_.errors.empty() || loaded_.missing; }
@@ -79,6 +80,7 @@ private:
     [[nodiscard]] std::string unknown_name(const std::string& name) const;
 
     bool external_;
+    std::string default_agent_;
     LoadedAgents loaded_;
 };
 

@@ -233,7 +233,7 @@ Agents apply_configuration(const WorkflowFlags& options, AutoExecutionConfigMana
     if (!options.session.quiet) warn_of_budgets(workflow, options.session, config);
     run.automatic = options.automatic.value_or(config.enabled);
     Agents agents(manager.project_root(), options.session.external_agent,
-                  run.automatic && needs_agents_file(workflow));
+                  run.automatic && needs_agents_file(workflow), config.default_agent);
     agents.require_usable(options.session.quiet);
     return agents;
 }
