@@ -283,3 +283,24 @@ TEST_CASE("saved work is dropped only on request, and its commit is printed")
 }
 
 TEST_SUITE_END();
+
+TEST_CASE("gc with an age removes the worktrees of commands that completed, and saves their work")
+{
+    Project project;
+    for (const auto* name : {"done", "failed"})
+        project.run(
+            {"run", "-q", "--new-worktree", name, "echo work >made; basename $PWD | grep done"});
+    const auto has = [&](const std::string& name) {
+        return fs::exists(project.records() / "worktrees" / name);
+    };
+    CHECK(project.run({"worktree", "gc"}).code == 0);
+    CHECK(has("done"));
+    const auto ended = project.run({"worktree", "gc", "--older-than", "1ms"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.out, "saved as refs/"));
+    CHECK_FALSE(has("done"));
+    CHECK(has("failed"));
+    CHECK(contains(project.git({"branch", "--list", "workflow/done"}), "workflow/done"));
+    CHECK(project.run({"worktree", "restore", "done", "saved"}).code == 0);
+    CHECK(read_file(project.records() / "worktrees/saved/made") == "work\n");
+}

@@ -5,6 +5,7 @@
 #include "cli/worktree/trees.hpp"
 #include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
+#include "records/queries.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/journal.hpp"
@@ -45,7 +46,10 @@ public:
         runs_ = runs_with_trees(root_);
         for (auto age = runs_.size(); age-- > 0;)
             if (is_wanted(runs_[age], age)) co_await collect_of(runs_[age]);
-        if (rules_.all) co_await collect_of_no_run();
+        if (rules_.all)
+            co_await collect_of_no_run();
+        else if (rules_.older_than > rules_.older_than.zero())
+            co_await collect_of_commands();
         co_return has_failed_ ? exit_internal : exit_completed;
     }
 
@@ -76,6 +80,26 @@ private:
             const auto age = std::chrono::system_clock::now() - artifacts.time;
             if (!is_of_run && age >= rules_.older_than) co_await remove(artifacts, std::string());
         }
+    }
+
+    // Of `autoexec run --new-worktree`. What a command has made is not committed, so its worktree
+    // is kept for a time.
+    asio::awaitable<void> collect_of_commands()
+    {
+        for (const auto& tree : trees_)
+            if (owner_of(tree, runs_) == nullptr && is_wanted(tree) && has_completed(tree))
+                co_await remove(tree, std::string());
+    }
+
+    // Whether the last command there has completed.
+    [[nodiscard]] bool has_completed(const TreeInfo& tree) const
+    {
+        MetricsFilter filter;
+        filter.worktree = tree.path.string();
+        filter.limit = 1;
+        const auto folder = records::Folder::of({}, root_, "metrics");
+        const auto last = records::read_metrics(folder, filter).metrics;
+        return !last.empty() && last.front().status == ExecutionStatus::completed;
     }
 
     asio::awaitable<void> collect_of(const TreeRun& run)
