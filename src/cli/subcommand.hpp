@@ -28,7 +28,8 @@ struct SubcommandBody {
 
 /// A subcommand of the program. Its source defines one; `subcommands.cpp` lists all.
 struct Subcommand {
-    const char* words;  ///< `workflow run`: also the path of its source; `resume` is in `pause.cpp`.
+    /// `workflow run`: also the path of its source; `resume` is in `pause.cpp`.
+    const char* words;
     const char* help;
     /// Adds its options to `app`; the body owns their values.
     std::function<SubcommandBody(CLI::App& app)> define;

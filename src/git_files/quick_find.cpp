@@ -47,8 +47,8 @@ private:
 /// A worktree and its entry in the repository, which name each other.
 struct Link {
     std::string git_dir;  ///< As a path, it would take several times as much.
-    FileStamp pointer;  ///< Of `.git` in the worktree.
-    FileStamp entry;    ///< Of `gitdir` in `git_dir`.
+    FileStamp pointer;    ///< Of `.git` in the worktree.
+    FileStamp entry;      ///< Of `gitdir` in `git_dir`.
 };
 
 /// What is above a folder.
