@@ -127,6 +127,10 @@ TEST_CASE("of several tries the best work goes on, and the others stay on their 
         if (text_at(s, "id") == "code.1")
             CHECK(project.shown("only-1", text_at(s, "branch")) == "1\n");
     }
+    const auto in_place = project.go({"--in-place"});
+    CHECK(in_place.code == 2);
+    CHECK(contains(in_place.err,
+                   "step 'code': with 'best_of', each try needs a worktree of its own"));
 }
 
 TEST_CASE("a list that an agent has spoilt fails its step, and says why")

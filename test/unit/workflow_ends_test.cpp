@@ -152,6 +152,9 @@ TEST_CASE("the parts of a workflow are read, and wait for each other")
     CHECK(errors_of("id: w\nsteps:\n  - {id: a, command: make, depends_on: [b]}\n"
                     "finally:\n  - {id: b, command: make}\n")
               .front() == "3:10: Step 'a': The step waits for 'b', which runs in a later phase");
+    CHECK(errors_of("id: w\nsteps:\n  - {id: a, command: make}\nfinally:\n  - id: b\n"
+                    "    command: make\n    gate: {condition: b.round == 2, on_fail: a}\n") ==
+          Lines{"7:46: Step 'b': 'a' is in another part of the workflow"});
     CHECK(errors_of("id: w\ntimeout: 0\nsteps:\n  - {id: a, command: make}\n") ==
           Lines{"2:10: Field 'timeout' must be a positive number of seconds, or as '90s'"});
     CHECK(errors_of("id: w\nfinally: {}\nsteps:\n  - {id: a, command: make}\n").size() == 1);

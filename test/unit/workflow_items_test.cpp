@@ -34,6 +34,16 @@ WorkflowStep each(std::string id, std::string source)
     return s;
 }
 
+/// The same command several times: the largest score wins.
+WorkflowStep tries(std::string id, int count)
+{
+    auto s = each(std::move(id), "");
+    for (int k = 1; k <= count; ++k) s.for_each->list.emplace_back(k);
+    s.for_each->best_by = "score";
+    s.results = "out-{index}.json";
+    return s;
+}
+
 struct ItemsFixture : WorkflowFixture {
     ItemsFixture()
     {
@@ -506,6 +516,30 @@ TEST_CASE("what cannot be a list is reported with its place")
           "6:17: Step 'a': matrix: Field 'a' must be a list of values");
     CHECK(errors_of("  - id: a\n    argv: [x]\n    matrix: {max_parallel: 1}\n") ==
           Lines{"6:13: Step 'a': matrix: The matrix has no combination"});
+}
+
+TEST_CASE("a matrix of too many combinations is refused, whatever it excludes")
+{
+    std::string numbers;
+    for (int k = 0; k < 40; ++k) numbers += (k == 0 ? "" : ", ") + std::to_string(k);
+    const std::string lists = "a: [" + numbers + "], b: [" + numbers + "]";
+    const auto errors =
+        errors_of("  - id: a\n    argv: [x]\n    matrix: {" + lists + ", exclude: [{a: 1}]}\n");
+    REQUIRE(errors.size() == 1);
+    CHECK(errors.front().ends_with(
+        "Step 'a': matrix: The matrix has more than 1000 combinations, also of those that "
+        "'exclude' removes"));
+}
+
+TEST_CASE("each of several tries needs a worktree of its own")
+{
+    const std::string message = "Step 'a': With 'best_of', each try needs a worktree of its own";
+    CHECK(errors_of("  - id: a\n    command: x\n    worktree: ../x\n    best_of: 2\n"
+                    "    results: \"r-{index}\"\n") == Lines{"6:15: " + message});
+    auto w = workflow_of({tries("a", 2)});
+    w.worktrees = WorktreeMode::workflow;
+    CHECK(problems_of(w) ==
+          Lines{"a for_each[0]: With 'best_of', each try needs a worktree of its own"});
 }
 
 TEST_CASE("what cannot work for each item is reported with its place")

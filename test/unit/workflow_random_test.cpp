@@ -108,10 +108,24 @@ private:
             if (i + 1 < n && once_in(2)) w.steps[i].next = id_of(i + 1 + below(n - i - 1));
             if (once_in(3)) add_gate(w.steps[i], i, n);
         }
-        if (once_in(3))
-            w.steps.back().phase = once_in(2) ? StepPhase::finally : StepPhase::on_failure;
+        if (once_in(3)) set_phase_of_last(w.steps);
         w.max_rounds = 1 + static_cast<int>(below(3));
         return w;
+    }
+
+    // A gate leads to no other phase.
+    void set_phase_of_last(std::vector<WorkflowStep>& steps)
+    {
+        auto& last = steps.back();
+        last.phase = once_in(2) ? StepPhase::finally : StepPhase::on_failure;
+        for (auto& s : steps) {
+            const auto crosses = [&](const GateTarget& target) {
+                return target.kind == GateTarget::Kind::step &&
+                       (target.step == last.id) != (&s == &last);
+            };
+            if (s.gate && crosses(s.gate->on_fail)) s.gate->on_fail = {GateTarget::Kind::fail, {}};
+            if (s.gate && crosses(s.gate->on_pass)) s.gate->on_pass = {};
+        }
     }
 
     static std::string id_of(std::size_t i) { return "s" + std::to_string(i); }

@@ -197,6 +197,26 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
     CHECK(errors_of("  - {id: plan, command: make}\n"
                     "  - {id: use, agent: claude, command: \"Do this: {steps.plan.output}\"}\n")
               .empty());
+    const auto in_argv = [](const std::string& words) {
+        return errors_of("  - {id: plan, command: make}\n  - id: use\n    argv: [" + words + "]\n");
+    };
+    for (const auto* const words :
+         {"sh, -c, \"{steps.plan.output}\"",
+          "/bin/bash, -eo, pipefail, -c, \"{steps.plan.output}\"",
+          "env, A=b, zsh, -lc, \"x {steps.plan.output}\", zsh", "sh, \"{steps.plan.output}\", x",
+          "timeout, 5, dash, -e, -c, -u, \"{steps.plan.output}\""}) {
+        CAPTURE(words);
+        const auto errors = in_argv(words);
+        REQUIRE(errors.size() == 2);
+        CHECK(errors[0].ends_with("Step 'use': 'steps.plan.output' cannot be part of a script"));
+        CHECK(errors[1].find("behind the script") != std::string::npos);
+    }
+    for (const auto* const words :
+         {"sh, -c, 'make \"$1\"', sh, \"{steps.plan.output}\"", "sh, x.sh, \"{steps.plan.output}\"",
+          "pygmentize, -l, bash, \"{steps.plan.output}\"", "sh, -c, \"{steps.plan.outcome}\""}) {
+        CAPTURE(words);
+        CHECK(in_argv(words).empty());
+    }
     CHECK(workflow::has_agent_text("x {steps.a.b.results.c}", false));
     CHECK(workflow::has_agent_text("{steps.a.output}", false));
     CHECK_FALSE(workflow::has_agent_text(

@@ -197,6 +197,17 @@ int dry_run(const WorkflowFlags& options, const std::filesystem::path& root, con
     return exit_completed;
 }
 
+// In one folder, the work of each try would be that of all.
+void refuse_tries(const Workflow& workflow)
+{
+    for (const auto& step : workflow.steps)
+        if (step.for_each && !step.for_each->best_by.empty())
+            fail(exit_usage,
+                 "step '{}': with 'best_of', each try needs a worktree of its own; run the "
+                 "workflow in a git repository, without --in-place and --worktree",
+                 text::printable(step.id));
+}
+
 int run_workflow(const WorkflowRunCommandOptions& options)
 {
     const auto params = parse_params(options);
@@ -214,6 +225,8 @@ int run_workflow(const WorkflowRunCommandOptions& options)
                                                             : nullptr;
     if (run.worktrees == WorktreeMode::in_place && asked != nullptr)
         fail(exit_usage, "{} requires steps with their own worktrees", asked);
+
+    if (run.worktrees == WorktreeMode::in_place) refuse_tries(workflow);
 
     AutoExecutionConfigManager manager({}, root);
     const auto agents = apply_configuration(options, manager, workflow, run);

@@ -41,15 +41,28 @@ void read_list(FieldReader& fields, std::string_view key, WorkflowItems& items)
         fields.wrong_type(key, "a list, or the name of one, as plan.results.tasks");
 }
 
-/// The combinations of all values.
-json::array product_of(const std::vector<std::pair<std::string, json::array>>& axes)
+using Axes = std::vector<std::pair<std::string, json::array>>;
+
+bool has_too_many(const Axes& axes)
+{
+    std::size_t count = 1;
+    bool too_many = false;
+    for (const auto& [name, values] : axes) {
+        if (values.empty()) return false;
+        count = std::min(count * std::min(values.size(), max_items_limit + 1), max_items_limit + 1);
+        too_many = count > max_items_limit;
+    }
+    return too_many;
+}
+
+/// The combinations of all values: at most `max_items_limit`.
+json::array product_of(const Axes& axes)
 {
     json::array all{json::object{}};
     for (const auto& [name, values] : axes) {
         json::array longer;
         for (const auto& one : all)
             for (const auto& value : values) {
-                if (longer.size() > max_items_limit) return longer;  // refused by the plan
                 auto combination = one.get_object();
                 combination[name] = value;
                 longer.push_back(std::move(combination));
@@ -78,7 +91,16 @@ public:
         read_limits(fields_, items);
         const auto included = read_combinations("include");
         const auto excluded = read_combinations("exclude");
-        auto all = product_of(read_axes());
+        const auto axes = read_axes();
+        if (has_too_many(axes)) {
+            fields_.error(axes.front().first,
+                          fmt::format("The matrix has more than {} combinations, also of those "
+                                      "that 'exclude' removes",
+                                      max_items_limit),
+                          "Shorten its lists, or list the combinations below 'include'.");
+            return items;
+        }
+        auto all = product_of(axes);
         for (std::size_t k = 0; k < excluded.size(); ++k) exclude(all, excluded[k], k);
         all.insert(all.end(), included.begin(), included.end());
         if (all.empty() && fields_.wrong().empty())
@@ -88,9 +110,9 @@ public:
     }
 
 private:
-    std::vector<std::pair<std::string, json::array>> read_axes()
+    Axes read_axes()
     {
-        std::vector<std::pair<std::string, json::array>> axes;
+        Axes axes;
         for (const auto& entry : fields_.node().entries) {
             if (std::ranges::count(matrix_words, std::string_view(entry.key)) > 0) continue;
             const auto* const node = fields_.find(entry.key);

@@ -33,6 +33,46 @@ constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail
 constexpr std::array<std::string_view, 6> lists{"requires",       "creates", "depends_on",
                                                 "optional_steps", "argv",    "env_refs"};
 
+bool is_shell(std::string_view program)
+{
+    constexpr std::array<std::string_view, 10> shells{"ash", "bash", "csh",  "dash", "fish",
+                                                      "ksh", "mksh", "tcsh", "sh",   "zsh"};
+    program.remove_prefix(program.rfind('/') + 1);
+    return std::ranges::count(shells, program) > 0;
+}
+
+/// Words of an `argv`, without the last.
+struct WordRange {
+    std::size_t first = 0;
+    std::size_t last = 0;
+
+    [[nodiscard]] bool contains(std::size_t k) const { return first <= k && k < last; }
+};
+
+/// The options of a shell, and its script, as in `[env, A=b, bash, -ec, SCRIPT, …]`. The shell need
+/// not be the first word: other programs start it.
+WordRange script_in(const std::vector<std::string>& argv)
+{
+    const auto shell =
+        static_cast<std::size_t>(std::ranges::find_if(argv, is_shell) - argv.begin());
+    const bool is_program = shell == 0 || argv.front().ends_with("env");
+    bool has_script = false;
+    auto at = shell + 1;
+    for (; at < argv.size(); ++at) {
+        const std::string_view word = argv[at];
+        const bool is_option = word.size() > 1 && (word.front() == '-' || word.front() == '+');
+        if (!is_option) break;
+        const bool is_long = word.starts_with("--");
+        // A value may have any letter.
+        has_script |= word == "--command" || (!is_long && word.find_first_of("c{") != word.npos);
+        if (!is_long && word.find_first_of("oO") != word.npos) ++at;  // the name of a setting
+    }
+    if (at >= argv.size()) return {shell + 1, argv.size()};
+    // A value may be an option, too.
+    has_script |= is_program && argv[at].starts_with('{');
+    return {shell + 1, has_script ? at + 1 : at};
+}
+
 // A function for each rule; they share the workflow, the plan and the problems.
 class Planner {
 public:
@@ -214,12 +254,24 @@ private:
                       "Let it decide about all of them: give it its own step."});
         if (is_closing(step(i)))
             complain({i, "for_each", 0, "The step runs nothing, so it cannot run for each item"});
-        if (!items.best_by.empty()) results_wanted_.insert(i);
+        if (!items.best_by.empty()) check_tries(i);
         check_agent_of_items(i);
         if (items.source.empty())
             check_items(i, items.list);
         else
             find_items(i, items.source);
+    }
+
+    // In one worktree, the work of the others would count, too.
+    void check_tries(std::size_t i)
+    {
+        results_wanted_.insert(i);
+        const bool has_tree = !step(i).worktree.empty();
+        if (!has_tree && workflow_.worktrees == WorktreeMode::step) return;
+        complain({i, has_tree ? "worktree" : "for_each", 0,
+                  "With 'best_of', each try needs a worktree of its own",
+                  has_tree ? "Remove 'worktree': in git, each try gets a new one."
+                           : "Set 'worktrees: step' in the settings."});
     }
 
     // The agents are known before anything runs.
@@ -320,8 +372,10 @@ private:
                       "They are flags of the command that is built from an agent and an action.",
                       true});
         check_shell(i);
-        check_placeholders(i, "command", 0, s.command);
-        for (std::size_t k = 0; k < s.argv.size(); ++k) check_placeholders(i, "argv", k, s.argv[k]);
+        check_placeholders(i, "command", 0, s.command, runs_script(i));
+        const auto script = s.manual ? WordRange{} : script_in(s.argv);
+        for (std::size_t k = 0; k < s.argv.size(); ++k)
+            check_placeholders(i, "argv", k, s.argv[k], script.contains(k));
         for (const auto& [name, value] : s.params)
             if (value.is_string())
                 check_placeholders(i, fmt::format("params.{}", std::string_view(name)), 0,
@@ -410,7 +464,7 @@ private:
     }
 
     void check_placeholders(std::size_t i, const std::string& field, std::size_t item,
-                            std::string_view text)
+                            std::string_view text, bool is_script = false)
     {
         check_item_names(i, field, item, text);
         for (const auto& one : placeholders_in(text)) {
@@ -419,11 +473,10 @@ private:
                 one.kind == Placeholder::Kind::item || one.kind == Placeholder::Kind::index;
             if (is_of_item && !step(i).for_each) continue;
             plan_.steps[i].command_waits |= one.kind != Placeholder::Kind::parameter;
-            if (one.kind == Placeholder::Kind::item && field == "command" && runs_script(i) &&
-                has_items_of_agent(step(i)))
+            if (one.kind == Placeholder::Kind::item && is_script && has_items_of_agent(step(i)))
                 refuse_in_script("item", problem);
             if (one.kind == Placeholder::Kind::step)
-                check_step_value(one, problem);
+                check_step_value(one, problem, is_script);
             else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
                 problem.message = fmt::format("There is no parameter '{}'", one.name);
                 problem.hint = parameter_hint(one.name);
@@ -433,7 +486,7 @@ private:
     }
 
     // What an agent wrote is data: it is a word or a variable, and never part of a script.
-    void check_step_value(const Placeholder& one, PlanProblem& problem)
+    void check_step_value(const Placeholder& one, PlanProblem& problem, bool is_script)
     {
         const auto i = *problem.step;
         const auto meaning = meaning_of(one.path, index_);
@@ -446,7 +499,7 @@ private:
                 problem.hint = guess(one.path.parts[1], ids_);
         } else if (meaning.step == i) {
             problem.message = "The step has not run when its command is made";
-        } else if (problem.field == "command" && (is_output || !is_field) && runs_script(i)) {
+        } else if (is_script && (is_output || !is_field)) {
             refuse_in_script(one.path.text(), problem);
         } else if (!is_field || is_of_one(meaning, problem.message, problem.hint)) {
             note_value(i, meaning, is_output);
@@ -457,8 +510,11 @@ private:
     {
         problem.message = fmt::format("'{}' cannot be part of a script", name);
         problem.hint =
-            "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
-            "'argv', or name the 'agent' that gets the command.";
+            problem.field == "argv"
+                ? "An agent wrote it, and the shell would run it. Pass it in 'env', or as a word "
+                  "behind the script: [sh, -c, 'make \"$1\"', sh, \"{item}\"]."
+                : "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
+                  "'argv', or name the 'agent' that gets the command.";
     }
 
     // An agent gets its command as one word, and never without being named.
@@ -575,7 +631,7 @@ private:
         if (p.max_rounds < 1)
             complain({i, "gate.max_rounds", 0, "There must be at least one round"});
         if (gate.on_pass.kind == Kind::step)
-            p.pass_to = find_step(i, "gate.on_pass", 0, gate.on_pass.step);
+            p.pass_to = find_target(i, "gate.on_pass", gate.on_pass);
         else if (gate.on_pass.kind == Kind::end)
             p.pass_to.reset();
         else if (gate.on_pass.kind != Kind::next)
@@ -583,7 +639,7 @@ private:
                       "Invert the condition, and use 'on_fail'."});
         std::optional<std::size_t> target;
         if (gate.on_fail.kind == Kind::step)
-            target = find_step(i, "gate.on_fail", 0, gate.on_fail.step);
+            target = find_target(i, "gate.on_fail", gate.on_fail);
         else if (gate.on_fail.kind == Kind::again)
             target = i;
         else if (gate.on_fail.kind == Kind::next)
@@ -592,6 +648,18 @@ private:
         if (next && next != p.pass_to && next != target)
             complain({i, "next", 0, "The gate selects another step: 'next' has no effect",
                       "Remove it, or use 'on_pass: next'.", true});
+    }
+
+    // What has ended, or waits for the end, is not judged from another phase.
+    std::optional<std::size_t> find_target(std::size_t i, const std::string& field,
+                                           const GateTarget& gate)
+    {
+        const auto target = find_step(i, field, 0, gate.step);
+        if (!target || step(*target).phase == step(i).phase) return target;
+        complain({i, field, 0,
+                  fmt::format("'{}' is in another part of the workflow", step(*target).id),
+                  "A gate leads to steps of its own part: 'steps', 'on_failure' or 'finally'."});
+        return std::nullopt;
     }
 
     // Each item has the gate.

@@ -159,7 +159,11 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
     const auto& step = inputs.workflow.steps[i];
     problems += missing_param(inputs, i);
     if (!step.for_each) return make_single_command(inputs, executor, i, step, problems);
+    if (!step.for_each->best_by.empty() && inputs.options.worktrees == WorktreeMode::workflow)
+        problems += fmt::format(
+            "Step '{}': With 'best_of', each try needs a worktree of its own.\n", step.id);
     StepCommand whole{request_of(inputs, executor, i), true, false, false, {}, {}};
+    whole.request.expected_artifacts.clear();  // each item has its own
     auto part = step;
     const bool differ = !placeholders_in(step.agent).empty();
     for (const auto& item : step.for_each->list) {
