@@ -472,7 +472,7 @@ std::string part_id(std::string_view step, std::size_t number)
 
 std::string journal_output(std::string_view output)
 {
-    return std::string(text::head(output, max_journal_text));
+    return std::string(text::tail(output, max_journal_text));
 }
 
 std::string format_journal_entry(std::int64_t seq, std::chrono::system_clock::time_point time,

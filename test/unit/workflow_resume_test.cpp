@@ -766,10 +766,13 @@ TEST_CASE("parameters are kept, but for secrets, which must be given again")
     auto w = workflow_of({step("a")});
     w.params["mode"] = "quick";
     w.params["key"] = nullptr;
+    w.params["hosts"] = boost::json::array{};
     const std::string secret = "ghp_" + std::string(36, 'a');
+    const boost::json::array hosts{boost::json::object{{"token", secret}}};
     {
         Life life(world);
         life.options.params = {{"mode", "full"}, {"key", secret}};
+        life.options.params["hosts"] = hosts;
         life.start(w);
         life.live();
     }
@@ -784,9 +787,11 @@ TEST_CASE("parameters are kept, but for secrets, which must be given again")
         life.resume(w, what);
         life.live();
         CHECK(life.result.error.find("'key' contains a secret") != std::string::npos);
+        CHECK(life.result.error.find("'hosts' contains a secret") != std::string::npos);
     }
     Life life(world);
     life.options.params["key"] = secret;
+    life.options.params["hosts"] = hosts;
     life.resume(w, what);
     life.live();
     CHECK(life.result.status == WorkflowStatus::completed);

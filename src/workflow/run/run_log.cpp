@@ -18,10 +18,16 @@ boost::json::value redacted_value(const boost::json::value& value, const Redacto
 {
     if (const auto* const text = value.if_string())
         return boost::json::value(redactor.redact(*text));
-    const auto* const list = value.if_array();
-    if (list == nullptr) return value;
-    boost::json::array redacted;
-    for (const auto& one : *list) redacted.push_back(redacted_value(one, redactor));
+    if (const auto* const list = value.if_array()) {
+        boost::json::array redacted;
+        for (const auto& one : *list) redacted.push_back(redacted_value(one, redactor));
+        return redacted;
+    }
+    const auto* const object = value.if_object();
+    if (object == nullptr) return value;
+    boost::json::object redacted;
+    for (const auto& [key, one] : *object)
+        redacted[redactor.redact(key)] = redacted_value(one, redactor);
     return redacted;
 }
 

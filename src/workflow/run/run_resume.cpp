@@ -19,6 +19,11 @@ constexpr std::string_view redacted = "***REDACTED***";
 bool is_hidden(const boost::json::value& value)
 {
     if (const auto* const list = value.if_array()) return std::ranges::any_of(*list, is_hidden);
+    if (const auto* const object = value.if_object())
+        return std::ranges::any_of(*object, [](const auto& member) {
+            return member.key().find(redacted) != std::string_view::npos ||
+                   is_hidden(member.value());
+        });
     return value.is_string() && value.get_string().find(redacted) != boost::json::string::npos;
 }
 
