@@ -111,7 +111,7 @@ struct StepExecuted {
 struct StepEnded {
     StepResult result;
     bool discarded = false;  ///< A gate has gone back to a step before it.
-    bool late = false;       ///< It had completed, and its work cannot be merged.
+    bool late = false;       ///< It had completed; its work cannot be merged, or no item be picked.
     std::vector<std::string> provided;
     std::string kept;         ///< The commit of its ignored artifacts.
     std::string output = {};  ///< As `journal_output`, if something uses it.

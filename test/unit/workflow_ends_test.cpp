@@ -1,4 +1,5 @@
 #include "support/workflow_fixture.hpp"
+#include "workflow/run/scheduler.hpp"
 
 #include <doctest/doctest.h>
 
@@ -132,6 +133,25 @@ TEST_CASE_FIXTURE(EndsFixture, "a workflow that takes too long is stopped, but f
     run(w);
     CHECK(result.status == WorkflowStatus::completed);
     CHECK(of("clean").state == StepState::completed);
+}
+
+TEST_CASE("a last step that runs again takes no other one with it")
+{
+    auto a = step("a");
+    a.gate = gate("a.round == 2", {GateTarget::Kind::end, {}});
+    const auto w = workflow_of({a, at_the_end("b"), at_the_end("c")});
+    const auto plan = plan_of(w);
+    workflow::Scheduler scheduler(w, plan, {1, false});
+    workflow::Scheduler::Queries queries;
+    queries.has_room = [](std::size_t) { return true; };
+    REQUIRE(scheduler.next(queries));
+    CHECK(scheduler.ended(0, StepState::completed, {}) == workflow::Scheduler::Judged::by_gate);
+    CHECK(scheduler.judge(0, false).kind == workflow::Verdict::Kind::end);
+    REQUIRE(scheduler.next(queries)->step == 1);
+    (void)scheduler.ended(1, StepState::cancelled, {});
+    (void)scheduler.restart({1});
+    CHECK(scheduler.node(1).state == StepState::pending);
+    CHECK(scheduler.node(2).state == StepState::pending);
 }
 
 TEST_CASE("the parts of a workflow are read, and wait for each other")

@@ -368,12 +368,70 @@ TEST_CASE_FIXTURE(ItemsFixture, "of several tries, only the best one counts")
           }) == 1);
 }
 
+TEST_CASE_FIXTURE(ItemsFixture, "a try that fails stops nothing, also with fail-fast")
+{
+    const auto fix = tries("fix", 2);
+    run_options.fail_fast = true;
+    replies["fix.1"].status = ReportedStatus::failed;
+    SUBCASE("another one is the best")
+    {
+        write_file(project / "out-2.json", R"({"score": 1})");
+        replies["fix.2"].creates = {"out-2.json"};
+        run(workflow_of({fix, step("use", {"fix"})}));
+        CHECK(result.status == WorkflowStatus::completed);
+        CHECK(of("use").state == StepState::completed);
+    }
+    SUBCASE("without a best one, their step stops the others")
+    {
+        run(workflow_of({fix, step("use", {"fix"})}));
+        CHECK(result.status == WorkflowStatus::failed);
+        CHECK(of("fix.2").state == StepState::completed);
+        CHECK(of("use").reason == "'fix' has failed");
+    }
+}
+
+TEST_CASE_FIXTURE(ItemsFixture, "a step without a best try may fail, if that is tolerated")
+{
+    auto fix = tries("fix", 2);
+    fix.continue_on_error = true;
+    replies["fix.1"].status = ReportedStatus::failed;
+    run(workflow_of({fix, step("use", {"fix"})}));
+    CHECK(result.status == WorkflowStatus::completed);
+    CHECK(of("fix").state == StepState::failed);
+    CHECK(of("fix").code == "items");
+    CHECK(of("fix").tolerated);
+    CHECK(of("use").state == StepState::completed);
+}
+
+TEST_CASE_FIXTURE(ItemsFixture, "tries that do not run need no best one")
+{
+    auto fix = tries("fix", 2);
+    SUBCASE("the condition of their step does not hold")
+    {
+        fix.condition = "params.full";
+        auto w = workflow_of({fix, step("use", {"fix"})});
+        w.params["full"] = false;
+        run(w);
+        CHECK(of("use").state == StepState::completed);
+    }
+    SUBCASE("a gate ends the workflow")
+    {
+        auto ends = step("ends");
+        ends.gate = gate("ends.round == 1", {GateTarget::Kind::fail, {}});
+        ends.gate->on_pass = {GateTarget::Kind::end, {}};
+        auto clean = step("clean");
+        clean.phase = StepPhase::finally;
+        run(workflow_of({ends, fix, step("use", {"fix"}), clean}));
+        CHECK(of("use").state == StepState::skipped);
+        CHECK(of("clean").state == StepState::completed);
+    }
+    CHECK(result.status == WorkflowStatus::completed);
+    CHECK(of("fix").state == StepState::skipped);
+}
+
 TEST_CASE_FIXTURE(ItemsFixture, "without a best try the step fails, and nothing follows")
 {
-    auto fix = each("fix", "");
-    fix.for_each->list = {1, 2};
-    fix.for_each->best_by = "score";
-    fix.results = "out-{index}.json";
+    const auto fix = tries("fix", 2);
     std::string reason;
     SUBCASE("none has completed")
     {
@@ -457,6 +515,8 @@ TEST_CASE("steps for items start within their limit, and are cancelled together"
     CHECK(plan.steps[0].leads_to == std::vector<bool>{false, true, true, true, true});
     (void)scheduler.ended(2, StepState::failed, {});
     CHECK(scheduler.cancelled_by(2) == std::vector<std::size_t>{3});
+    CHECK(scheduler.failure_against(3) == 2);
+    CHECK_FALSE(scheduler.failure_against(1));
     CHECK(next() == "-fix.3");
     (void)scheduler.ended(3, StepState::cancelled, {});
     CHECK(next() == "-close");

@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -843,6 +844,58 @@ TEST_CASE("a run with a step for each item is resumed wherever its executor was 
                 words.push_back(file.argv[1]);
         CHECK(words == Lines{"a", "b", "c", "d", "e"});
     }
+}
+
+TEST_CASE("a step without a best try runs again on request")
+{
+    World world;
+    auto fix = step("fix");
+    fix.for_each.emplace().list = {1, 2};
+    fix.for_each->best_by = "score";
+    fix.results = "out-{index}.json";
+    const auto w = workflow_of({fix, step("use", {"fix"})});
+    WorkflowResumeOptions what;
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::failed);
+    }
+    {
+        Life life(world);
+        life.resume(w, what);
+        life.live();
+        CHECK(life.result.error.find("--from-failed") != std::string::npos);
+    }
+    what.from_failed = true;
+    Life life(world);
+    life.resume(w, what);
+    life.live();
+    CHECK(world.taken == Lines{"fix.1", "fix.2", "fix.1", "fix.2"});
+    CHECK(life.result.steps.front().code == "items");
+}
+
+TEST_CASE("a step in flight is adopted although a value of its command is missing by now")
+{
+    World world;
+    world.plans = {R"({"x": 1})"};
+    auto plan = step("plan");
+    plan.results = "plan.json";
+    auto use = step("use");
+    use.argv = {"use", "{steps.plan.results.x}"};
+    const auto w = workflow_of({plan, use});
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 5s);
+    }
+    REQUIRE(world.taken == Lines{"plan", "use"});
+    std::filesystem::remove(world.project / "plan.json");
+    Life life(world);
+    life.resume(w);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"plan", "use"});
 }
 
 TEST_CASE("variables are kept, and so is the output of a step that another one uses")

@@ -163,9 +163,9 @@ asio::awaitable<void> Run::loop()
             else
                 conclude(std::move(outcome));
         }
-        pick_best();
         advance();
-        if (!outcomes_.empty()) continue;
+        // Also of items that were only now skipped; what waits for the step then starts, or ends.
+        if (pick_best() || !outcomes_.empty()) continue;
         if (state_->scheduler().in_flight() == 0 &&
             (state_->scheduler().finished() || !refusal_.empty()))
             co_return;
@@ -209,32 +209,53 @@ void Run::cancel(asio::cancellation_type how)
     steps_->cancel_all(how);
 }
 
-/// Of the steps whose items have all ended.
-void Run::pick_best()
+/// Of the steps whose items have all ended. False if there is none.
+bool Run::pick_best()
 {
-    auto& scheduler = state_->scheduler();
-    if (scheduler.stopped() == Scheduler::Stop::by_request) return;
+    const auto& scheduler = state_->scheduler();
+    if (scheduler.stopped() == Scheduler::Stop::by_request) return false;
+    bool any = false;
     for (std::size_t i = 0; i < state_->size(); ++i) {
         if (!scheduler.awaits_pick(i)) continue;
+        any = true;
         std::string problem;
-        const auto best = best_item(inputs_, *state_, i, problem);
-        if (!best) {
-            fail_late(i, "items", std::move(problem));
-            continue;
-        }
-        const auto& result = state_->step(i).result;
-        const auto& id = inputs_.workflow.steps[best->step].id;
-        if (!log_.record(protocol::StepPicked{result.id, result.round, id, best->value})) return;
-        state_->pick(i, best->step);
-        WorkflowEvent event;
-        event.type = WorkflowEvent::Type::picked;
-        event.step_id = result.id;
-        event.round = result.round;
-        event.state = result.state;
-        event.message = fmt::format("'{}' is the best: {}", id, best->value);
-        event.steps = {id};
-        log_.notify(std::move(event));
+        if (const auto best = best_item(inputs_, *state_, i, problem))
+            pick(i, *best);
+        else
+            end_unpicked(i, std::move(problem));
     }
+    return any;
+}
+
+// In memory also if the journal cannot be written: other steps must not wait for it.
+void Run::pick(std::size_t i, const BestItem& best)
+{
+    const auto& result = state_->step(i).result;
+    const auto& id = inputs_.workflow.steps[best.step].id;
+    log_.record(protocol::StepPicked{result.id, result.round, id, best.value});
+    state_->pick(i, best.step);
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::picked;
+    event.step_id = result.id;
+    event.round = result.round;
+    event.state = result.state;
+    event.message = fmt::format("'{}' is the best: {}", id, best.value);
+    event.steps = {id};
+    log_.notify(std::move(event));
+}
+
+void Run::end_unpicked(std::size_t i, std::string reason)
+{
+    const auto& step = state_->step(i);
+    const auto& result = step.result;
+    if (state_->end_unpicked(i, std::move(reason)) == Scheduler::Unpicked::skipped) {
+        log_.record(protocol::StepSkipped{result.id, result.round, result.reason, false});
+        log_.notify(WorkflowEvent::Type::step_skipped, step, result.reason);
+        return;
+    }
+    log_.record_end(*state_, i, false, true);
+    log_.notify(WorkflowEvent::Type::step_ended, step, result.reason);
+    if (state_->scheduler().stopped() == Scheduler::Stop::by_failure) steps_->cancel_main();
 }
 
 void Run::advance()
@@ -379,7 +400,7 @@ asio::awaitable<void> Run::merge()
     if (!problem.empty()) merge_problem_ = std::move(problem);
 }
 
-// It had completed, and its work conflicts with the rest, or none of its items can be the best.
+// It had completed, and its work conflicts with the rest.
 void Run::fail_late(std::size_t i, std::string code, std::string reason)
 {
     auto& step = state_->step(i);

@@ -5,6 +5,7 @@
 #include "workflow/run/run_context.hpp"
 #include "workflow/run/run_log.hpp"
 #include "workflow/run/run_state.hpp"
+#include "workflow/run/step_checks.hpp"
 #include "workflow/run/step_runner.hpp"
 
 #include <cstddef>
@@ -50,7 +51,9 @@ private:
     asio::awaitable<void> loop();
     void check_requests();
     void check_time();
-    void pick_best();
+    bool pick_best();
+    void pick(std::size_t i, const BestItem& best);
+    void end_unpicked(std::size_t i, std::string reason);
     void advance();
     void conclude(StepOutcome outcome);
     void fail_if_rejected(StepOutcome& outcome) const;

@@ -116,6 +116,18 @@ void RunState::pick(std::size_t i, std::size_t part)
             steps_[k].result.tolerated = true;
 }
 
+Scheduler::Unpicked RunState::end_unpicked(std::size_t i, std::string reason)
+{
+    const auto ended = scheduler_.end_unpicked(i, std::move(reason));
+    const auto& node = scheduler_.node(i);
+    auto& result = steps_[i].result;
+    result.state = node.state;
+    result.reason = node.reason;
+    result.tolerated = node.goes_on;
+    if (ended == Scheduler::Unpicked::failed) result.code = "items";
+    return ended;
+}
+
 void RunState::set_item(std::size_t part, const boost::json::value& item, std::size_t number)
 {
     auto& step = steps_[part];
@@ -345,6 +357,11 @@ struct RunState::Replay {
     void operator()(const protocol::StepEnded& end) const
     {
         const auto& ended = end.result;
+        if (end.late && ended.code == "items") {
+            if (state.scheduler_.node(i).state == StepState::completed)
+                (void)state.end_unpicked(i, ended.reason);
+            return;
+        }
         // Its work exists; merging it is tried again at the end.
         if (end.late) {
             step().result.state = state.scheduler_.node(i).state;

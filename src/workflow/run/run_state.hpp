@@ -54,6 +54,7 @@ struct Running {
     bool reuses_tree = false;                  ///< Continues in an existing worktree.
     std::optional<int> attempts_left = {};     ///< If an earlier executor made some.
     std::optional<StepOutcome> executed = {};  ///< Recorded: its command has ended.
+    bool is_last = false;  ///< Its command cannot be made again: there is no other attempt.
 };
 struct WaitingForPerson {
     std::optional<time_point> deadline = {};  ///< If people do all steps of the run.
@@ -122,6 +123,8 @@ public:
     void expand(std::size_t i, const boost::json::array& items);
     /// Only the work of this step counts, of those for the items of another one.
     void pick(std::size_t i, std::size_t part);
+    /// None of its items can be the best: see `Scheduler::end_unpicked`.
+    Scheduler::Unpicked end_unpicked(std::size_t i, std::string reason);
     /// A round of a step begins.
     void start(std::size_t i, int round, protocol::EntryTime started_at, time_point now);
     /// Another step works in its worktree: what an earlier one finds there later is not its work.

@@ -50,8 +50,12 @@ Scheduler::Scheduler(const Workflow& workflow, const Plan& plan, Limits limits)
 
 std::optional<Decision> Scheduler::next(const Queries& queries)
 {
+    const auto phase = open_phase();
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
         if (nodes_[i].state != StepState::pending) continue;
+        // A step that was skipped because others are stopped may have ended before them.
+        const bool is_stopped = stop_ && !ignores_stop(i);
+        if (workflow_.steps[i].phase > phase && !is_stopped) continue;
         if (auto decision = decide(i, queries)) return decision;
     }
     return std::nullopt;
@@ -61,9 +65,6 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
 {
     auto& node = nodes_[step];
     if (stop_ && !ignores_stop(step)) return skip(step, stop_reason_, false);
-    // A step that was skipped because others are stopped may have ended before them.
-    const auto phase = workflow_.steps[step].phase;
-    if (phase != StepPhase::main && !has_ended_before(phase)) return std::nullopt;
     if (auto decision = decide_part(step)) return decision;
     std::string reason;
     switch (readiness_of(step, reason)) {
@@ -147,11 +148,17 @@ std::optional<Decision> Scheduler::decide_part(std::size_t step)
     if (list.state != StepState::completed)
         return skip(step, fmt::format("'{}' has not read its items", id), list.goes_on);
     if (nodes_[step].absent) return skip(step, fmt::format("'{}' has fewer items now", id), true);
-    const auto& items = workflow_.steps[*whole].for_each;
-    if (!items || !items->fail_fast) return std::nullopt;
-    const auto failed = failed_part(*whole);
+    const auto failed = failure_against(step);
     if (!failed) return std::nullopt;
     return skip(step, fmt::format("'{}' has failed", workflow_.steps[*failed].id), false);
+}
+
+std::optional<std::size_t> Scheduler::failure_against(std::size_t step) const
+{
+    const auto& whole = plan_.steps[step].part_of;
+    if (!whole) return std::nullopt;
+    const auto& items = workflow_.steps[*whole].for_each;
+    return items && items->fail_fast ? failed_part(*whole) : std::nullopt;
 }
 
 bool Scheduler::has_room_for_part(std::size_t step) const
@@ -208,10 +215,11 @@ bool Scheduler::is_left_out(std::size_t step) const
 /// With all steps for its items, or the best of them.
 bool Scheduler::goes_on(std::size_t step) const
 {
-    if (picks(step)) return nodes_[step].goes_on && nodes_[step].picked;
-    return nodes_[step].goes_on &&
-           std::ranges::all_of(plan_.steps[step].parts,
-                               [this](std::size_t part) { return nodes_[part].goes_on; });
+    const auto& node = nodes_[step];
+    if (picks(step) && node.state == StepState::completed) return node.goes_on && node.picked;
+    return node.goes_on && std::ranges::all_of(plan_.steps[step].parts, [this](std::size_t part) {
+               return nodes_[part].goes_on;
+           });
 }
 
 std::string Scheduler::why_not_after(std::size_t step) const
@@ -246,7 +254,7 @@ Scheduler::Judged Scheduler::ended(std::size_t step, StepState state,
     node.state = state;
     node.reason = std::move(reason);
     node.provided = std::move(provided);
-    if (node.superseded && (!stop_ || *stop_ == Stop::by_gate)) {
+    if (node.superseded && (!stop_ || *stop_ == Stop::by_gate || ignores_stop(step))) {
         reset(step);
         return Judged::discarded;
     }
@@ -278,7 +286,9 @@ void Scheduler::finalize_failure(std::size_t step)
     if (!tolerates_failure(workflow_.steps[step]) ||
         (stop_ && node.state == StepState::cancelled)) {
         finalize(step, std::nullopt, false);
-        if (limits_.fail_fast)
+        // Another one of several tries may be the best: their step has failed if none is.
+        const auto& whole = plan_.steps[step].part_of;
+        if (limits_.fail_fast && !(whole && picks(*whole)))
             stop(fmt::format("'{}' has failed", workflow_.steps[step].id), Stop::by_failure);
         return;
     }
@@ -363,7 +373,7 @@ std::vector<std::size_t> Scheduler::restart(const std::vector<std::size_t>& step
     }
     if (stop_ && !(ending_gate_ && wanted[*ending_gate_]))
         for (std::size_t i = 0; i < nodes_.size(); ++i)
-            if (nodes_[i].state == StepState::pending && !wanted[i])
+            if (nodes_[i].state == StepState::pending && !wanted[i] && !ignores_stop(i))
                 (void)skip(i, stop_reason_, false);
     stop_.reset();
     ending_gate_.reset();
@@ -390,6 +400,23 @@ void Scheduler::fail_late(std::size_t step, std::string reason)
     node.reason = std::move(reason);
     node.goes_on = false;
     node.exit.reset();
+}
+
+Scheduler::Unpicked Scheduler::end_unpicked(std::size_t step, std::string reason)
+{
+    const auto was_stopped = [this](std::size_t part) {
+        const auto& node = nodes_[part];
+        return !node.goes_on &&
+               (node.state == StepState::skipped || node.state == StepState::cancelled);
+    };
+    if (stop_ && std::ranges::any_of(plan_.steps[step].parts, was_stopped)) {
+        (void)skip(step, stop_reason_, false);
+        return Unpicked::skipped;
+    }
+    nodes_[step].state = StepState::failed;
+    nodes_[step].reason = std::move(reason);
+    finalize_failure(step);
+    return Unpicked::failed;
 }
 
 void Scheduler::reset(std::size_t step)
@@ -424,12 +451,19 @@ bool Scheduler::ignores_stop(std::size_t step) const
     return workflow_.steps[step].phase != StepPhase::main && stop_ != Stop::by_request;
 }
 
-bool Scheduler::has_ended_before(StepPhase phase) const
+/// The first phase of which a step has not ended.
+StepPhase Scheduler::open_phase() const
 {
+    auto phase = StepPhase::finally;
     for (std::size_t i = 0; i < nodes_.size(); ++i)
         if (workflow_.steps[i].phase < phase && (!is_resolved(nodes_[i]) || awaits_pick(i)))
-            return false;
-    return true;
+            phase = workflow_.steps[i].phase;
+    return phase;
+}
+
+bool Scheduler::has_ended_before(StepPhase phase) const
+{
+    return open_phase() >= phase;
 }
 
 bool Scheduler::has_failed_before(StepPhase phase) const

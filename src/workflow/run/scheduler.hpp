@@ -107,9 +107,15 @@ public:
     /// All of a step's items have ended, and the best of them is not known.
     [[nodiscard]] bool awaits_pick(std::size_t step) const;
     void pick(std::size_t step, std::size_t part) { nodes_[step].picked = part; }
+    /// None of its items can be the best: the step fails, unless a stop has kept some of them from
+    /// their end.
+    enum class Unpicked { failed, skipped };
+    Unpicked end_unpicked(std::size_t step, std::string reason);
     /// Whether another step for the same list is better, or none is known to be the best.
     [[nodiscard]] bool is_left_out(std::size_t step) const;
 
+    /// The step for the same list whose failure cancels this one, if there is one.
+    [[nodiscard]] std::optional<std::size_t> failure_against(std::size_t step) const;
     /// The steps for the same list that are in flight, if this one's failure cancels them.
     [[nodiscard]] std::vector<std::size_t> cancelled_by(std::size_t step) const;
 
@@ -149,6 +155,7 @@ private:
     [[nodiscard]] std::optional<Decision> decide_part(std::size_t step);
     [[nodiscard]] std::optional<std::size_t> failed_part(std::size_t step) const;
     [[nodiscard]] bool has_room_for_part(std::size_t step) const;
+    [[nodiscard]] StepPhase open_phase() const;
     [[nodiscard]] bool has_failed_before(StepPhase phase) const;
     [[nodiscard]] bool is_beaten(std::size_t step) const;
     [[nodiscard]] bool picks(std::size_t step) const;

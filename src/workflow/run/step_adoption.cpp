@@ -36,6 +36,25 @@ std::vector<ExecutionMetric> recorded_attempts(const RunContext& context,
     return context.options.metrics->get_metrics(filter);
 }
 
+/// Takes back the command of an attempt, unless an agent has claimed it or reported on it, or
+/// another executor has the worktree.
+bool take_back(const WorkflowExecutorOptions& options, const std::filesystem::path& worktree,
+               const std::string& attempt_id)
+{
+    error_code ec;
+    std::string why;
+    const auto mailbox = options.handoff->open(worktree, ec, why);
+    if (!mailbox || mailbox->try_lock()) return false;
+    const auto is_taken = [&] {
+        return mailbox->claim(attempt_id) != ClaimState::none || !mailbox->look().empty();
+    };
+    if (is_taken()) return false;
+    (void)mailbox->withdraw(attempt_id);
+    if (is_taken()) return false;
+    (void)mailbox->clean(attempt_id, false);
+    return true;
+}
+
 }  // namespace
 
 void StepRunner::resume(std::size_t i)
@@ -53,14 +72,29 @@ void StepRunner::resume(std::size_t i)
                waiting && waiting->wait) {
         manual_.wait_again(i);
     } else if (auto problem = fill_command(inputs_, context_.options.commands, state_, i);
-               !problem.empty()) {
+               !problem.empty() && !has_attempts(i)) {
         on_end_(StepOutcome::failure(i, std::move(problem), "value_missing"));
     } else if (step.waits_for_person()) {
         if (auto outcome = manual_.publish(i, true)) on_end_(*std::move(outcome));
     } else {
+        if (!problem.empty()) step.running()->is_last = true;
         adopt(i);
     }
-    if (state_.scheduler().node(i).superseded) cancel(i, asio::cancellation_type::partial);
+    const auto& scheduler = state_.scheduler();
+    if (scheduler.node(i).superseded || scheduler.failure_against(i))
+        cancel(i, asio::cancellation_type::partial);
+}
+
+/// Whether its command was made, so that its end counts even if a value is missing by now.
+bool StepRunner::has_attempts(std::size_t i)
+{
+    const auto& step = state_.step(i);
+    if (step.waits_for_person()) return false;
+    const auto& options = context_.options;
+    const auto& execution_id = step.command.request.execution_id;
+    if (const auto entry = running_entry(options.project_root, execution_id))
+        return !take_back(options, step.worktree(), entry->record.attempt_id);
+    return !recorded_attempts(context_, execution_id).empty();
 }
 
 // Its agent may still run, or have finished; or its command may not have been claimed yet.
@@ -107,6 +141,7 @@ void StepRunner::finish_adopted(std::size_t i, ExecutionResult result)
 bool StepRunner::try_again(std::size_t i, int attempts)
 {
     auto& step = state_.step(i);
+    if (step.running()->is_last) return false;
     const auto& request = step.command.request;
     const int max = request.max_attempts.value_or(request.retry ? request.retry->max_attempts
                                                                 : context_.options.max_attempts);

@@ -120,6 +120,7 @@ bool StepRunner::is_unwanted(std::size_t i) const
 {
     const auto& scheduler = state_.scheduler();
     return cancelled_ || log_.error() || scheduler.node(i).superseded ||
+           scheduler.failure_against(i) ||
            (scheduler.stopped() && *scheduler.stopped() != Scheduler::Stop::by_gate &&
             !scheduler.ignores_stop(i));
 }
@@ -171,8 +172,9 @@ CommandRequest StepRunner::request_of(std::size_t i)
 {
     auto& step = state_.step(i);
     auto request = step.command.request;
-    if (const auto* const it = step.running(); it && it->attempts_left)
-        request.max_attempts = it->attempts_left;
+    const auto* const running = step.running();
+    if (running && running->attempts_left) request.max_attempts = running->attempts_left;
+    if (running && running->is_last) request.max_attempts = 1;
     request.artifact_baseline = step.baseline;
     request.resumed_session = step.resumed_session;
     const auto hooks = std::make_shared<CommandHooks>();

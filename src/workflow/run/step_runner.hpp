@@ -73,6 +73,7 @@ private:
     bool record_executed(const StepOutcome& outcome);
 
     // After the earlier executor: see step_adoption.cpp.
+    [[nodiscard]] bool has_attempts(std::size_t i);
     void adopt(std::size_t i);
     void finish_adopted(std::size_t i, ExecutionResult result);
     void settle_by_records(std::size_t i);
