@@ -59,6 +59,8 @@ bool has_too_many(const Axes& axes)
 json::array product_of(const Axes& axes)
 {
     json::array all{json::object{}};
+    for (const auto& [name, values] : axes)
+        if (values.empty()) return {};
     for (const auto& [name, values] : axes) {
         json::array longer;
         for (const auto& one : all)
