@@ -10,7 +10,7 @@ struct Examples {
     std::string_view lines;
 };
 
-constexpr std::array table = {
+constexpr std::array examples_by_command = {
     Examples{"init",
              "  autoexec init\n"
              "  autoexec init --preset claude --no-workflow --yes\n"},
@@ -85,7 +85,7 @@ constexpr std::array table = {
 
 std::string_view examples_of(std::string_view words) noexcept
 {
-    for (const auto& one : table)
+    for (const auto& one : examples_by_command)
         if (one.words == words) return one.lines;
     return {};
 }
