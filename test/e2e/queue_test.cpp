@@ -348,7 +348,7 @@ TEST_CASE("a command that is safe to run twice runs again after the death of its
     Project project;
     project.write(".tapps-agents/auto_execution_config.yaml", patient);
     const auto id = submit(project, {"--idempotent", until_go});
-    project.wait_for_running(1);
+    REQUIRE(eventually([&] { return fs::exists(project.root() / "ran"); }));
     kill_engine(project);
     project.write("go", "");
     const auto ended = project.run({"wait", id});

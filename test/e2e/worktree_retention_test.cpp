@@ -282,8 +282,6 @@ TEST_CASE("saved work is dropped only on request, and its commit is printed")
     CHECK(saved().empty());
 }
 
-TEST_SUITE_END();
-
 TEST_CASE("gc with an age removes the worktrees of commands that completed, and saves their work")
 {
     Project project;
@@ -293,6 +291,7 @@ TEST_CASE("gc with an age removes the worktrees of commands that completed, and 
     const auto has = [&](const std::string& name) {
         return fs::exists(project.records() / "worktrees" / name);
     };
+    write_file(project.records() / "worktrees/done/later", "more\n");
     CHECK(project.run({"worktree", "gc"}).code == 0);
     CHECK(has("done"));
     const auto ended = project.run({"worktree", "gc", "--older-than", "1ms"});
@@ -302,5 +301,8 @@ TEST_CASE("gc with an age removes the worktrees of commands that completed, and 
     CHECK(has("failed"));
     CHECK(contains(project.git({"branch", "--list", "workflow/done"}), "workflow/done"));
     CHECK(project.run({"worktree", "restore", "done", "saved"}).code == 0);
-    CHECK(read_file(project.records() / "worktrees/saved/made") == "work\n");
+    CHECK(read_file(project.records() / "worktrees/saved/later") == "more\n");
+    CHECK(project.git({"show", "workflow/done:made"}) == "work");
 }
+
+TEST_SUITE_END();

@@ -82,8 +82,7 @@ private:
         }
     }
 
-    // Of `autoexec run --new-worktree`. What a command has made is not committed, so its worktree
-    // is kept for a time.
+    // Of `autoexec run --new-worktree`: kept for a time, for those who look at the work there.
     asio::awaitable<void> collect_of_commands()
     {
         for (const auto& tree : trees_)
