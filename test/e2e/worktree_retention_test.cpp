@@ -302,7 +302,7 @@ TEST_CASE("gc with an age removes the worktrees of commands that completed, and 
     CHECK(contains(project.git({"branch", "--list", "workflow/done"}), "workflow/done"));
     CHECK(project.run({"worktree", "restore", "done", "saved"}).code == 0);
     CHECK(read_file(project.records() / "worktrees/saved/later") == "more\n");
-    CHECK(project.git({"show", "workflow/done:made"}) == "work");
+    CHECK(project.git({"show", "workflow/done:made"}) == "work\n");
 }
 
 TEST_SUITE_END();
