@@ -5,18 +5,6 @@
 
 using namespace autoexec::test;
 
-namespace {
-
-std::size_t lines_in_journals(const Project& project)
-{
-    std::size_t count = 0;
-    for (const auto& file : Project::files_in(project.records() / "workflow-state"))
-        count += lines_of(read_file(file)).size();
-    return count;
-}
-
-}  // namespace
-
 TEST_SUITE_BEGIN("workflow git");
 
 TEST_CASE("what steps make is on a branch in the end, and the user's checkout is as it was")
@@ -203,23 +191,11 @@ TEST_CASE("a run whose executor was killed at any time is resumed to the same en
         if (moment == 0) {
             REQUIRE(project.go().code == 0);
             expected = project.files();
-            all = lines_in_journals(project);
+            all = project.lines_in_journals();
             CHECK(all >= 15);
             continue;
         }
-        {
-            Program program(project.start(GitProject::words()));
-            REQUIRE(eventually([&] {
-                return lines_in_journals(project) >= moment ||
-                       program.ends_within(std::chrono::milliseconds(0));
-            }));
-            program.signal(SIGKILL);
-            (void)program.wait();
-        }
-        if (text_at(project.newest_run(), "state") != "completed") {
-            const auto ended = project.resume();
-            CHECK_MESSAGE(ended.code == 0, ended.err);
-        }
+        project.go_with_kill_at(moment);
         CHECK(project.files() == expected);
         CHECK(project.is_untouched());
     }

@@ -34,14 +34,6 @@ void script(const GitProject& project)
     project.on("sum", "cat out/*.txt >all.txt");
 }
 
-std::size_t lines_in_journals_of(const Project& project)
-{
-    std::size_t count = 0;
-    for (const auto& file : Project::files_in(project.records() / "workflow-state"))
-        count += lines_of(read_file(file)).size();
-    return count;
-}
-
 }  // namespace
 
 TEST_SUITE_BEGIN("workflow items");
@@ -80,23 +72,11 @@ TEST_CASE("a run with steps for items is resumed wherever it was killed, with th
         if (moment == 0) {
             REQUIRE(project.go().code == 0);
             expected = project.listed() + project.shown("all.txt");
-            all = lines_in_journals_of(project);
+            all = project.lines_in_journals();
             CHECK(all >= 20);
             continue;
         }
-        {
-            Program program(project.start(GitProject::words()));
-            REQUIRE(eventually([&] {
-                return lines_in_journals_of(project) >= moment ||
-                       program.ends_within(std::chrono::milliseconds(0));
-            }));
-            program.signal(SIGKILL);
-            (void)program.wait();
-        }
-        if (text_at(project.newest_run(), "state") != "completed") {
-            const auto ended = project.resume();
-            CHECK_MESSAGE(ended.code == 0, ended.err);
-        }
+        project.go_with_kill_at(moment);
         CHECK(project.listed() + project.shown("all.txt") == expected);
         CHECK(project.is_untouched());
     }

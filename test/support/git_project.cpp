@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <csignal>
 #include <vector>
 
 namespace autoexec::test {
@@ -25,6 +27,27 @@ Ended GitProject::resume(const Words& more) const
     Words all = {"workflow", "resume"};
     all.insert(all.end(), more.begin(), more.end());
     return run(all);
+}
+
+std::size_t GitProject::lines_in_journals() const
+{
+    std::size_t count = 0;
+    for (const auto& file : files_in(records() / "workflow-state"))
+        count += lines_of(read_file(file)).size();
+    return count;
+}
+
+void GitProject::go_with_kill_at(std::size_t lines) const
+{
+    Program program(start(words()));
+    REQUIRE(eventually([&] {
+        return lines_in_journals() >= lines || program.ends_within(std::chrono::milliseconds(0));
+    }));
+    program.signal(SIGKILL);
+    (void)program.wait();
+    if (text_at(newest_run(), "state") == "completed") return;
+    const auto ended = resume();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
 }
 
 std::string GitProject::branch() const

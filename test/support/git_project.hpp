@@ -2,6 +2,7 @@
 
 #include "support/workflow_project.hpp"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ public:
     [[nodiscard]] static Words words(const Words& more = {});
     Ended go(const Words& more = {}) const { return run(words(more)); }
     Ended resume(const Words& more = {}) const;
+    [[nodiscard]] std::size_t lines_in_journals() const;
+    /// Kills a run when its journal has so many lines, and resumes it unless it has ended.
+    void go_with_kill_at(std::size_t lines) const;
 
     [[nodiscard]] std::string branch() const;
     [[nodiscard]] std::string rev(const std::string& name) const;

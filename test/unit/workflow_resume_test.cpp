@@ -300,6 +300,26 @@ void approve_when_asked(World& world, Life& life)
     };
 }
 
+/// Calls `check` with the journal of the newest run cut after each line but the last. Returns how
+/// often.
+template <class Check>
+std::size_t after_each_line(const World& world, Check check)
+{
+    const auto runs = workflow::list_runs(world.project.path());
+    const auto file =
+        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(runs.front());
+    const auto whole = read_file(file);
+    std::size_t cuts = 0;
+    for (auto end = whole.find('\n') + 1; end < whole.size(); end = whole.find('\n', end) + 1) {
+        const auto kept = whole.substr(0, end);
+        INFO(kept.substr(kept.rfind('\n', kept.size() - 2) + 1));
+        write_file(file, kept);
+        check();
+        ++cuts;
+    }
+    return cuts;
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("workflows that go on");
@@ -401,15 +421,7 @@ TEST_CASE("a run with an approval is resumed from a journal that ends after any 
         life.live();
         REQUIRE(life.result.status == WorkflowStatus::completed);
     }
-    const auto runs = workflow::list_runs(world.project.path());
-    const auto file =
-        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(runs.front());
-    const auto whole = read_file(file);
-    std::size_t cuts = 0;
-    for (auto end = whole.find('\n') + 1; end < whole.size(); end = whole.find('\n', end) + 1) {
-        const auto kept = whole.substr(0, end);
-        INFO(kept.substr(kept.rfind('\n', kept.size() - 2) + 1));
-        write_file(file, kept);
+    const auto cuts = after_each_line(world, [&] {
         Life life(world);
         approve_when_asked(world, life);
         life.resume(w);
@@ -417,8 +429,7 @@ TEST_CASE("a run with an approval is resumed from a journal that ends after any 
         CHECK_FALSE(life.ec);
         CHECK(life.result.status == WorkflowStatus::completed);
         CHECK(life.result.steps[1].answer->decision == StepDecision::approved);
-        ++cuts;
-    }
+    });
     CHECK(cuts > 8);
 }
 
@@ -531,15 +542,7 @@ TEST_CASE("a run is resumed from a journal that ends after any of its lines")
         life.live();
         REQUIRE(life.result.status == WorkflowStatus::completed);
     }
-    const auto runs = workflow::list_runs(world.project.path());
-    const auto file =
-        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(runs.front());
-    const auto whole = read_file(file);
-    std::size_t cuts = 0;
-    for (auto end = whole.find('\n') + 1; end < whole.size(); end = whole.find('\n', end) + 1) {
-        const auto kept = whole.substr(0, end);
-        INFO(kept.substr(kept.rfind('\n', kept.size() - 2) + 1));
-        write_file(file, kept);
+    const auto cuts = after_each_line(world, [&] {
         Life life(world);
         life.resume(w);
         life.live();
@@ -547,8 +550,7 @@ TEST_CASE("a run is resumed from a journal that ends after any of its lines")
         CHECK(life.result.status == WorkflowStatus::completed);
         for (const auto& s : life.result.steps)
             CHECK((s.state == StepState::skipped) == (s.id == "mend" || s.id == "rests"));
-        ++cuts;
-    }
+    });
     CHECK(cuts > 20);
 }
 
