@@ -79,7 +79,7 @@ struct WorkflowGate {
 
 /// A step that waits for a person: for a decision, or for work by hand.
 struct ManualStep {
-    std::string by;  ///< Who is asked, for people; may be empty.
+    std::string by;  ///< The person to be asked, as text to be shown; may be empty.
     /// How long it waits, from its start. Absent: without a limit.
     std::optional<std::chrono::milliseconds> until;
     bool approved_at_deadline = false;  ///< Otherwise it times out then.

@@ -33,7 +33,7 @@ std::string_view to_string(WorkflowStatus status) noexcept;
 /// What a manual step waits for.
 struct ManualWait {
     std::string text;  ///< What is to be decided or done; redacted. May be empty.
-    std::string by;    ///< Who is asked; may be empty.
+    std::string by;    ///< The person to be asked; may be empty.
     std::optional<std::chrono::system_clock::time_point> until;  ///< Absent: without a limit.
     bool is_approval = false;  ///< A decision: the step creates nothing.
 

@@ -71,8 +71,6 @@ private:
 struct GitPlace {
     std::shared_ptr<SharedGitDir> base;  ///< Null: none.
     std::string below = ".";
-
-    explicit operator bool() const noexcept { return base != nullptr; }
 };
 
 }  // namespace autoexec::handoff

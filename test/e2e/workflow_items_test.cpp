@@ -82,7 +82,7 @@ TEST_CASE("a run with steps for items is resumed wherever it was killed, with th
     }
 }
 
-TEST_CASE("of several tries the best work goes on, and the others stay on their branches")
+TEST_CASE("the work of the best try is used, and that of the others stays on their branches")
 {
     GitProject project;
     project.committed_steps(

@@ -313,7 +313,7 @@ TEST_CASE_FIXTURE(ItemsFixture,
     CHECK(std::ranges::count(lines, "again.2 do x 2") == 1);
 }
 
-TEST_CASE_FIXTURE(ItemsFixture, "a list may be a parameter or stand in the file")
+TEST_CASE_FIXTURE(ItemsFixture, "a list is a parameter or is written in the file")
 {
     auto a = each("a", "params.files");
     auto b = each("b", "");
