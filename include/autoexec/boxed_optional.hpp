@@ -30,15 +30,19 @@ public:
     }
     ~BoxedOptional() = default;
 
+    /// Replaces the value by one made of `args`.
     template <class... Args>
     T& emplace(Args&&... args)
     {
         value_ = std::make_unique<T>(std::forward<Args>(args)...);
         return *value_;
     }
+    /// Destroys the value.
     void reset() noexcept { value_.reset(); }
 
+    /// Whether there is a value.
     [[nodiscard]] bool has_value() const noexcept { return value_ != nullptr; }
+    /// Whether there is a value.
     explicit operator bool() const noexcept { return has_value(); }
 
     /// Undefined without a value.
