@@ -443,6 +443,7 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     asio::awaitable<void> stop_agent(Execution& x, Attempt& a);
     error_code request_stop(Mailbox& mailbox, const Correlation& attempt, std::string reason) const;
     asio::awaitable<bool> finish(Execution& x);
+    asio::awaitable<void> record_cancelled_retry(Execution& x, const Attempt& last);
     void fill_result(Execution& x, Attempt& a);
     /// Empty: its program was refused nothing.
     [[nodiscard]] std::string denied_sentence(const Attempt& a) const;

@@ -291,8 +291,26 @@ asio::awaitable<bool> ExecutorCore::finish(Execution& x)
     options.notifier->notify_report(x.worktree);
     if (!delay) co_return false;
     const bool again = co_await pause(x, a, *delay);
+    if (!again && x.result.get().status == ExecutionStatus::cancelled)
+        co_await record_cancelled_retry(x, a);
     if (!again) co_await notify_end(x);
     co_return again;
+}
+
+/// The execution was cancelled before its next attempt, and the records of the last one do not say
+/// so. Written before the end is seen by others.
+asio::awaitable<void> ExecutorCore::record_cancelled_retry(Execution& x, const Attempt& last)
+{
+    Correlation next = last.ids();
+    next.attempt_id.clear();
+    ++next.attempt;
+    auto e =
+        event(std::move(next), x.redacted_command(), x.worktree, EventType::execution_cancelled);
+    const auto& error = *x.result.get().error;
+    e.details["error"] = error.message;
+    e.details["code"] = error.code;
+    emit(e);
+    if (const auto ec = co_await flush_all()) warn_of_unwritten(x, ec);
 }
 
 void ExecutorCore::warn_of_unwritten(Execution& x, error_code ec) const

@@ -491,6 +491,9 @@ TEST_CASE("a command between two attempts can be cancelled")
     CHECK_MESSAGE(cancelled.code == 0, cancelled.err);
     CHECK(contains(cancelled.out, " has ended"));
     CHECK(run.wait().code == (is_detached ? 0 : 130));
+    const auto result = project.run({"wait", "--json", id});
+    CHECK(result.code == 130);
+    CHECK(text_at(objects_of(result.out).at(0), "status") == "cancelled");
     CHECK(project.run({"resume"}).code == 0);
     CHECK(project.metrics().size() == 1);
     CHECK(eventually([&] { return project.processes().empty(); }));

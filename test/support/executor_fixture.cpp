@@ -116,10 +116,13 @@ void ExecutorFixture::check_end()
     CHECK_FALSE(tree.locked);
     CHECK_FALSE(tree.command);
     CHECK(records::list_running(project.path()).empty());
-    const auto ends = sink->count(EventType::execution_completed) +
-                      sink->count(EventType::execution_failed) +
-                      sink->count(EventType::execution_cancelled);
-    CHECK(ends == tree.published.size());
+    const auto ends = std::ranges::count_if(sink->events, [](const Event& event) {
+        const bool is_end = event.type == EventType::execution_completed ||
+                            event.type == EventType::execution_failed ||
+                            event.type == EventType::execution_cancelled;
+        return is_end && !event.attempt_id.empty();  // without one, it was cancelled before it
+    });
+    CHECK(static_cast<std::size_t>(ends) == tree.published.size());
     CHECK(sink->metrics().size() == tree.published.size());
     if (!ec) CHECK(result.error.has_value() == (result.status != ExecutionStatus::completed));
 }

@@ -4,7 +4,9 @@
 #include "cli/session/find_execution.hpp"
 #include "cli/session/output.hpp"
 #include "protocol/result_format.hpp"
+#include "records/queries.hpp"
 #include "text/json.hpp"
+#include "text/json_fields.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
@@ -36,6 +38,23 @@ ExecutionResult result_of(const std::vector<ExecutionMetric>& attempts)
     if (last.error_message)
         result.error = CommandError{*last.error_message, last.error_code, {}, 0};
     return result;
+}
+
+// The history has attempts only, and it may have been cancelled before the next one.
+void apply_cancellation(const std::filesystem::path& root, ExecutionResult& result)
+{
+    if (result.status == ExecutionStatus::completed || result.status == ExecutionStatus::cancelled)
+        return;
+    AuditFilter filter;
+    filter.execution_id = result.execution_id;
+    filter.event_type = "execution_cancelled";
+    filter.limit = 1;
+    const auto page = records::read_audit(records::Folder::of({}, root, "audit"), filter);
+    if (page.events.empty()) return;
+    std::vector<std::string> ignored;
+    const auto details = text::Fields(&page.events.front(), ignored).object("details");
+    result.status = ExecutionStatus::cancelled;
+    result.error = CommandError{details.string("error").value_or(""), "cancelled", false, 0};
 }
 
 ExecutionResult lost_result(const std::string& execution_id)
@@ -80,7 +99,8 @@ bool ResultPrinter::print(const std::string& execution_id, bool is_interrupted)
         const auto since = missing_since_.try_emplace(execution_id, now).first->second;
         if (!is_interrupted && now - since < record_timeout) return false;
     }
-    const auto result = attempts.empty() ? lost_result(execution_id) : result_of(attempts);
+    auto result = attempts.empty() ? lost_result(execution_id) : result_of(attempts);
+    if (!attempts.empty()) apply_cancellation(root_, result);
     print_line(result, to_json(result), false);
     return true;
 }
