@@ -81,7 +81,7 @@ std::string make_environment(const AgentDefinition& definition,
     // An agent may run inside a command of another agent.
     for (const auto* name :
          {"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID", "AUTOEXEC_ATTEMPT", "AUTOEXEC_RUN_ID",
-          "AUTOEXEC_WORKFLOW_ID", "AUTOEXEC_STEP_ID", "AUTOEXEC_ROUND"})
+          "AUTOEXEC_WORKFLOW_ID", "AUTOEXEC_STEP_ID", "AUTOEXEC_ROUND", "AUTOEXEC_FEEDBACK"})
         unset(environment, name);
     for (const auto& [name, value] : command.env) set(environment, name, value);
     for (const auto& [name, value] : definition.environment) set(environment, name, value);

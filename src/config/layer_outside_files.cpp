@@ -69,10 +69,10 @@ void read_former_variable(EnvironmentReading& reading, const Setting& s)
 void warn_unknown(EnvironmentReading& reading, bool similar)
 {
     std::vector<std::string> names;
-    std::vector<std::string> known{"AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID",
-                                   "AUTOEXEC_ATTEMPT",      "AUTOEXEC_WORKTREE",
-                                   "AUTOEXEC_RUN_ID",       "AUTOEXEC_WORKFLOW_ID",
-                                   "AUTOEXEC_STEP_ID",      "AUTOEXEC_ROUND"};  // of programs
+    std::vector<std::string> known{
+        "AUTOEXEC_EXECUTION_ID", "AUTOEXEC_ATTEMPT_ID", "AUTOEXEC_ATTEMPT",
+        "AUTOEXEC_WORKTREE",     "AUTOEXEC_RUN_ID",     "AUTOEXEC_WORKFLOW_ID",
+        "AUTOEXEC_STEP_ID",      "AUTOEXEC_ROUND",      "AUTOEXEC_FEEDBACK"};  // of programs
     for (const auto& s : reading.table.settings()) {
         if (s.type == SettingType::version) continue;
         names.push_back(variable_of(s.key).substr(prefix.size()));

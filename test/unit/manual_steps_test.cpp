@@ -139,10 +139,18 @@ TEST_CASE_FIXTURE(ManualFixture, "a gate sends a rejection back, until its round
     auto ask = manual_step("ask", {"code"});
     ask.gate = gate("", to("code"));
     ask.gate->max_rounds = 2;
-    start(workflow_of({step("code"), ask}));
+    auto code = step("code");
+    code.argv = {"code", "{gate.feedback}"};
+    start(workflow_of({code, ask}));
     clock->run_until(ctx, 10s);
-    put_answer("ask", StepDecision::rejected, "no tests");
+    put_answer("ask", StepDecision::rejected, "no tests: {run.id}\n");
     clock->run_until(ctx, 20s);
+    const auto& published = tree_at("").published;
+    REQUIRE(published.size() == 2);
+    CHECK(published[0].argv == Lines{"code", ""});
+    CHECK_FALSE(published[0].env.contains("AUTOEXEC_FEEDBACK"));
+    CHECK(published[1].argv == Lines{"code", "no tests: {run.id}"});
+    CHECK(published[1].env.at("AUTOEXEC_FEEDBACK") == "no tests: {run.id}");
     CHECK(record_of("ask").round == 2);
     CHECK(record_of("ask").state == StepState::waiting_manual);
     SUBCASE("approved then")
@@ -167,6 +175,18 @@ TEST_CASE_FIXTURE(ManualFixture, "a gate sends a rejection back, until its round
         CHECK_FALSE(of("ask").gate_passed);
     }
     CHECK(std::ranges::count(story, "+code") == 2);
+}
+
+TEST_CASE_FIXTURE(ManualFixture, "the reason of an answer is the output of its step")
+{
+    auto use = step("use");
+    use.argv = {"use", "{steps.ask.output}"};
+    start(workflow_of({manual_step("ask"), use}));
+    clock->run_until(ctx, 1s);
+    put_answer("ask", StepDecision::approved, "in blue");
+    clock->run(ctx);
+    CHECK(result.status == WorkflowStatus::completed);
+    CHECK(tree_at("").published.back().argv == Lines{"use", "in blue"});
 }
 
 TEST_CASE_FIXTURE(ManualFixture, "a rejection fails the step after a gate has ended the run, too")

@@ -126,6 +126,33 @@ TEST_CASE("a gate that sends back takes the work back, and gives its own as feed
     CHECK(anything_left(*run.state));
 }
 
+TEST_CASE("a step to which a gate goes back has what the step of the gate said, also when resumed")
+{
+    Replay run;
+    run.apply_until(7);  // review has started
+    StepResult end;
+    end.id = "review";
+    end.state = StepState::completed;
+    std::string expected;
+    SUBCASE("a person")
+    {
+        end.answer = StepAnswer{StepDecision::rejected, "ada", "no tests", {}};
+        expected = "no tests";
+    }
+    SUBCASE("a command")
+    {
+        end.execution.emplace().output = std::string("a\0b\n\n", 5);
+        expected = "a b";
+    }
+    run.state->apply({8, {}, protocol::StepEnded{end, false, false, {}, {}}});
+    run.state->apply({9, {}, protocol::GateJudged{"review", 1, false, {}, {}}});
+    CHECK(run.step_of("write").gate_feedback == expected);
+    CHECK(run.step_of("review").gate_feedback.empty());
+    CHECK(run.inputs.plan.steps[*index_of(run.inputs.workflow, "review")].output_used);
+    (void)run.state->restart({*index_of(run.inputs.workflow, "write")});
+    CHECK(run.step_of("write").gate_feedback == expected);
+}
+
 TEST_CASE("on request a failed step runs again with all steps that depend on it")
 {
     Replay run;

@@ -53,10 +53,12 @@ TEST_CASE("placeholders are found where they are written, and everything else is
 {
     const auto found = workflow::placeholders_in(
         "{params.a} {steps.x.y.results.z} ${steps.x.output} {run.id} ${worktree} {worktree} "
-        "{run.other} {steps} {params.} {params.a.b} {{params.b}} {worktree ${params.c}");
+        "{run.other} {steps} {params.} {params.a.b} {{params.b}} {worktree ${params.c} "
+        "${gate.feedback} {gate.feedback} {gate.other}");
     Lines names;
     for (const auto& one : found) names.push_back(one.name + one.path.text());
-    CHECK(names == Lines{"a", "steps.x.y.results.z", "id", "", "b", "c"});
+    CHECK(names == Lines{"a", "steps.x.y.results.z", "id", "", "b", "c", ""});
+    CHECK(found.back().kind == Placeholder::Kind::feedback);
     CHECK(found[1].path.offset == 11);
     CHECK(found[3].kind == Placeholder::Kind::worktree);
     const auto unknown = [](const Placeholder&) { return std::nullopt; };
@@ -185,6 +187,9 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
           Lines{"6:19: Step 'use': 'steps.plan.results.x' cannot be part of a script",
                 "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
                 "'argv', or name the 'agent' that gets the command."});
+    CHECK(errors_of("  - {id: use, command: \"echo {gate.feedback}\"}\n").front() ==
+          "4:31: Step 'use': 'gate.feedback' cannot be part of a script");
+    CHECK(errors_of("  - {id: use, agent: claude, command: \"Do it: {gate.feedback}\"}\n").empty());
     for (const auto* const who : {"shell: bash", "agent: shell"})
         CHECK(errors_of("  - {id: plan, command: make}\n"
                         "  - id: use\n    " +
@@ -219,6 +224,7 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
     }
     CHECK(workflow::has_agent_text("x {steps.a.b.results.c}", false));
     CHECK(workflow::has_agent_text("{steps.a.output}", false));
+    CHECK(workflow::has_agent_text("{gate.feedback}", false));
     CHECK_FALSE(workflow::has_agent_text(
         "{steps.a.outcome} {params.results} ${steps.a.output} {item}", false));
 }

@@ -41,6 +41,10 @@ std::optional<Placeholder> placeholder_of(std::string_view inner, bool behind_do
         found.name = std::move(parts[1]);
         return found;
     }
+    if (inner == "gate.feedback") {
+        found.kind = ValueKind::feedback;
+        return found;
+    }
     if (first == "item" || (first == "matrix" && parts.size() > 1)) {
         found.kind = ValueKind::item;
         found.path.parts.assign(parts.begin() + 1, parts.end());
@@ -87,6 +91,7 @@ bool has_agent_text(std::string_view text, bool items)
     return std::ranges::any_of(placeholders_in(text), [items](const Placeholder& one) {
         const auto& parts = one.path.parts;
         if (one.kind == ValueKind::item) return items;
+        if (one.kind == ValueKind::feedback) return true;
         return one.kind == ValueKind::step &&
                (parts.back() == "output" || std::ranges::count(parts, "results") > 0);
     });

@@ -23,6 +23,7 @@ struct Placeholder {
         worktree,   ///< `{worktree}`
         item,       ///< `{item}`, `{item.NAME}`, `{matrix.NAME}`: only in steps with items
         index,      ///< `{index}`: the same
+        feedback,   ///< `{gate.feedback}`
     };
     Kind kind = Kind::parameter;
     std::string name;  ///< Of the parameter; `id` of the run.
@@ -35,7 +36,8 @@ struct Placeholder {
 /// shell, except for parameters.
 std::vector<Placeholder> placeholders_in(std::string_view text);
 
-/// Whether it has a value that an agent wrote. `items`: an agent wrote the items, too.
+/// Whether it has a value that an agent, or a person who answered a step, wrote. `items`: an agent
+/// wrote the items, too.
 bool has_agent_text(std::string_view text, bool items);
 
 /// The value as text; empty: the placeholder stays.

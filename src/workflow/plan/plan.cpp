@@ -475,6 +475,8 @@ private:
             plan_.steps[i].command_waits |= one.kind != Placeholder::Kind::parameter;
             if (one.kind == Placeholder::Kind::item && is_script && has_items_of_agent(step(i)))
                 refuse_in_script("item", problem);
+            if (one.kind == Placeholder::Kind::feedback && is_script)
+                refuse_in_script("gate.feedback", problem);
             if (one.kind == Placeholder::Kind::step)
                 check_step_value(one, problem, is_script);
             else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
@@ -678,6 +680,7 @@ private:
         if (gate.on_fail.kind != Kind::again && gate.on_fail.kind != Kind::fail)
             complain({i, "gate.on_fail", 0, "Where 'for_each' is, 'on_fail' is 'retry' or 'fail'",
                       hint});
+        p.output_used |= gate.on_fail.kind == Kind::again;  // as feedback
     }
 
     void enter(std::size_t from, std::size_t to, Exit by)
@@ -876,6 +879,7 @@ private:
         for (const auto& [i, target] : fail_targets_) {
             if (target == i || leads(target, i)) {
                 plan_.steps[i].back_to = target;
+                plan_.steps[i].output_used = true;  // as feedback
                 continue;
             }
             plan_.steps[i].fail_to = target;

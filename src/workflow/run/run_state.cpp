@@ -209,7 +209,10 @@ void RunState::forget_work(const std::vector<std::size_t>& steps)
     for (const auto k : steps) {
         auto& step = steps_[k];
         const auto& node = scheduler_.node(k);
-        if (!node.forced) step.feedback = {};
+        if (!node.forced) {
+            step.feedback = {};
+            step.gate_feedback.clear();
+        }
         step.commit.clear();
         step.kept.clear();
         if (node.superseded) continue;  // in flight
@@ -221,9 +224,11 @@ void RunState::forget_work(const std::vector<std::size_t>& steps)
 void RunState::send_back(std::size_t gate, const Verdict& verdict)
 {
     Parent feedback{inputs_.workflow.steps[gate].id, steps_[gate].commit};
+    auto text = output_of(steps_[gate].result);
     forget_work(verdict.steps);
     for (const auto k : verdict.steps) steps_[k].baseline.reset();
     steps_[verdict.to].feedback = std::move(feedback);
+    steps_[verdict.to].gate_feedback = std::move(text);
 }
 
 std::vector<std::size_t> RunState::restart(const std::vector<std::size_t>& roots)
@@ -435,6 +440,18 @@ std::set<std::size_t> work_before(const Plan& plan, const RunState& state, std::
     std::vector<bool> seen(state.size());
     find_work(plan, state, i, seen, found);
     return found;
+}
+
+std::string output_of(const StepResult& result)
+{
+    std::string text;
+    if (result.answer)
+        text = protocol::journal_output(result.answer->reason);
+    else if (result.execution)
+        text = protocol::journal_output(result.execution->output);
+    std::ranges::replace(text, '\0', ' ');  // no command can have it
+    text.erase(text.find_last_not_of('\n') + 1);
+    return text;
 }
 
 // If it failed, those that were verified; if it completed, also those that nothing verified.

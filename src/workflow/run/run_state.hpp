@@ -87,7 +87,8 @@ struct StepRun {
     std::string kept;    ///< A commit of its artifacts that git ignores; empty: none.
     std::vector<git::ArtifactSource> laid;          ///< Artifacts of others that it starts with.
     std::optional<ResumedSession> resumed_session;  ///< Of its next command.
-    Parent feedback;  ///< Of the gate that went back to it; a parent of its next round.
+    Parent feedback;            ///< Of the gate that went back to it; a parent of its next round.
+    std::string gate_feedback;  ///< `output_of` the step of that gate.
 
     [[nodiscard]] const std::filesystem::path& worktree() const { return command.request.worktree; }
     [[nodiscard]] bool in_flight() const { return !std::holds_alternative<Idle>(phase); }
@@ -163,6 +164,10 @@ bool anything_left(const RunState& state);
 
 /// The steps with work that `i` builds on.
 std::set<std::size_t> work_before(const Plan& plan, const RunState& state, std::size_t i);
+
+/// What other steps can use of it: the end of the output of its command, as the journal holds it,
+/// or the reason of the person who answered a manual step. Without newlines at its end.
+std::string output_of(const StepResult& result);
 
 /// The artifacts of a step that exist now.
 std::set<std::string> provided_by(const Plan& plan, const RunState& state,

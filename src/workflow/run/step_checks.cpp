@@ -148,14 +148,6 @@ std::optional<bool> scoring_passed(const json::object& results, const Thresholds
     return passed;
 }
 
-// Cut as in the journal, and without the newlines at its end, as a shell does.
-std::string output_value(const std::string& output)
-{
-    auto text = protocol::journal_output(output);
-    text.erase(text.find_last_not_of('\n') + 1);
-    return text;
-}
-
 /// Null, with a sentence, if it is unknown.
 json::value field_of(const StepResult& result, StepField field, std::string& problem)
 {
@@ -170,8 +162,7 @@ json::value field_of(const StepResult& result, StepField field, std::string& pro
             return json::value(
                 to_string(result.execution ? result.execution->verified : Verification::none));
         case StepField::output:
-            return json::value(result.execution ? output_value(result.execution->output)
-                                                : std::string());
+            return json::value(output_of(result));
         case StepField::exit_code:
             break;
     }

@@ -42,6 +42,8 @@ public:
                 const auto number = state_.step(step_).number;
                 return number > 0 ? std::optional(std::to_string(number)) : std::nullopt;
             }
+            case Placeholder::Kind::feedback:
+                return state_.step(step_).gate_feedback;
         }
         return std::nullopt;
     }
@@ -145,6 +147,7 @@ std::string fill_command(const RunInputs& inputs, const CommandTable& table, Run
     variables["AUTOEXEC_WORKFLOW_ID"] = workflow.id;
     variables["AUTOEXEC_STEP_ID"] = step.result.id;
     variables["AUTOEXEC_ROUND"] = std::to_string(step.result.round);
+    if (!step.gate_feedback.empty()) variables["AUTOEXEC_FEEDBACK"] = step.gate_feedback;
     request.environment = std::move(environment);
     return std::move(values.problem);
 }
