@@ -64,6 +64,7 @@ EarlierExecution find_earlier(const std::filesystem::path& root, const std::stri
 CommandJob job_of_request(protocol::QueuedRequest queued)
 {
     CommandJob job(std::move(queued.request));
+    job.created_worktree = std::move(queued.created_worktree);
     if (const auto& tree = queued.new_worktree) job.new_worktree = tree->name + "@" + tree->commit;
     return job;
 }

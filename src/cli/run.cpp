@@ -29,6 +29,7 @@
 #include <algorithm>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <list>
 #include <map>
 
@@ -147,10 +148,27 @@ private:
     {
         job.request.execution_id = text::new_uuid();
         queue_->add(job);
+        if (!name_of_own_worktree(job).empty()) commit_at_end(job);
         session_.add_worktree(job.request.worktree);
         cancels_.emplace_back();
         asio::co_spawn(session_.context(), one(job),
                        asio::bind_cancellation_slot(cancels_.back().slot(), rethrow));
+    }
+
+    // Before its worktree is unlocked: another command must not change it meanwhile.
+    void commit_at_end(CommandJob& job)
+    {
+        const auto& known = job.request.hooks;
+        auto hooks =
+            known ? std::make_shared<CommandHooks>(*known) : std::make_shared<CommandHooks>();
+        hooks->on_end = [this, &job](ExecutionResult result) -> asio::awaitable<void> {
+            auto& committed = committed_[result.execution_id];
+            result.warnings.clear();
+            auto committing = new_worktrees_.commit(name_of_own_worktree(job), result);
+            committed.branch = co_await std::move(committing);
+            committed.warnings = std::move(result.warnings);
+        };
+        job.request.hooks = std::move(hooks);
     }
 
     asio::awaitable<void> one(CommandJob& job)
@@ -159,9 +177,9 @@ private:
         auto [ec, result] = co_await session_.executor().async_execute_command(
             job.request, asio::as_tuple(asio::use_awaitable));
         std::string branch;
-        if (!job.new_worktree.empty()) {
-            auto committing = new_worktrees_.commit(name_of_new_worktree(job), result);
-            branch = co_await std::move(committing);
+        if (const auto work = committed_.extract(result.execution_id)) {
+            branch = std::move(work.mapped().branch);
+            std::ranges::move(work.mapped().warnings, std::back_inserter(result.warnings));
         }
         conclude(std::move(result), static_cast<bool>(ec));
         if (!branch.empty() && !options_.session.quiet)
@@ -229,6 +247,11 @@ private:
     CommandSession session_;
     std::shared_ptr<git::Interrupt> git_interrupt_ = std::make_shared<git::Interrupt>();
     NewWorktrees new_worktrees_;
+    struct CommittedWork {
+        std::string branch;  ///< Empty: there was nothing to commit.
+        std::vector<std::string> warnings;
+    };
+    std::map<std::string, CommittedWork> committed_;  ///< By execution id.
     std::shared_ptr<ForegroundQueue> queue_;
     std::list<asio::cancellation_signal> cancels_;
     asio::steady_timer done_{session_.context()};

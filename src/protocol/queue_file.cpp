@@ -61,6 +61,7 @@ json::object format_request(const QueuedRequest& queued)
             {"name", tree->name}, {"commit", tree->commit}, {"creating", tree->creating}};
     else
         out["worktree"] = r.worktree.string();
+    if (!queued.created_worktree.empty()) out["created_worktree"] = queued.created_worktree;
     if (r.timeout) out["timeout_ms"] = r.timeout->count();
     if (!r.expected_artifacts.empty()) out["expect"] = text::array_of(r.expected_artifacts);
     if (r.max_attempts) out["retry"] = *r.max_attempts - 1;
@@ -122,6 +123,7 @@ QueuedRequest read_request(const QueueDocument& in)
         static_cast<int>(in.fields.integer("priority", -max_priority, max_priority).value_or(0));
     QueuedRequest queued(std::move(r));
     queued.new_worktree = read_tree(command);
+    queued.created_worktree = command.string("created_worktree").value_or("");
     queued.submitted_at = in.fields.time("submitted_at");
     queued.directory = in.text("directory");
     queued.owner = in.text("owner");
@@ -142,6 +144,8 @@ std::string flaw_of_place(const QueuedRequest& queued)
         return "`new_worktree` needs a name and a commit, and excludes `worktree`.";
     if (tree && (has_nul(tree->name) || has_nul(tree->commit) || tree->commit.front() == '-'))
         return "`new_worktree` is not a name and a commit.";
+    if (has_nul(queued.created_worktree) || (tree && !queued.created_worktree.empty()))
+        return "`created_worktree` is not the name of a worktree.";
     if (!tree && (!worktree.is_absolute() || has_nul(worktree.native())))
         return "`worktree` is not an absolute path.";
     return {};

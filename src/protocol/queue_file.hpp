@@ -38,6 +38,9 @@ struct QueuedRequest {
 
     CommandRequest request;  ///< With an absolute worktree, unless there is a `new_worktree`.
     std::optional<QueuedTree> new_worktree;
+    /// The name of the new worktree that was created for it, and in which it works: what it leaves
+    /// there is committed. Empty: none.
+    std::string created_worktree;
     std::optional<std::chrono::system_clock::time_point> submitted_at;
     std::string directory;  ///< Where it was submitted.
     std::string rerun_of;   ///< The execution whose command it repeats; empty: none.

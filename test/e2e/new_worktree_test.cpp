@@ -1,5 +1,7 @@
 #include "support/project.hpp"
 
+#include <boost/json/serialize.hpp>
+
 using namespace autoexec::test;
 
 TEST_SUITE_BEGIN("new worktree");
@@ -75,7 +77,47 @@ TEST_CASE("a detached command commits before it has ended for those who wait")
     CHECK(project.run({"wait", submit({"--new-worktree", "w", "--reuse", "echo two >a"})}).code ==
           0);
     CHECK(project.git({"show", "workflow/w:a"}) == "two\n");
+
+    // The second one waits until the first has created the worktree, and then for its end.
+    const auto first = submit({"--new-worktree", "both", "--reuse", "echo one >>a"});
+    const auto second = submit({"--new-worktree", "both", "--reuse", "echo two >>a"});
+    CHECK(project.run({"wait", first, second}).code == 0);
+    CHECK(lines_of(project.git({"show", "workflow/both:a"})).size() == 2);
     CHECK(eventually([&] { return project.processes().empty(); }));
+}
+
+TEST_CASE("a command in a worktree that was created for it commits also after a kill or a failure")
+{
+    Project project;
+    project.git({"worktree", "add", "-q", "-b", "workflow/tree",
+                 (project.records() / "worktrees/tree").string()});
+    // As an engine of the queue leaves it that is killed before the command has begun.
+    const std::string id = "01920000-0000-7000-8000-00000000abcd";
+    boost::json::object request{{"version", "1.0"},
+                                {"id", id},
+                                {"priority", 0},
+                                {"command",
+                                 {{"command", "echo made >made"},
+                                  {"agent", "autoexec run"},
+                                  {"worktree", (project.records() / "worktrees/tree").string()},
+                                  {"created_worktree", "tree"}}}};
+    const auto file = project.records() / "queue/started" / (id + ".json");
+    write_file(file, boost::json::serialize(request));
+    for (const auto* const folder : {"", "queue", "queue/started"})
+        fs::permissions(project.records() / folder, fs::perms(0700));
+    fs::permissions(file, fs::perms(0600));
+    CHECK(project.run({"queue", "run"}).code == 0);
+    CHECK(project.run({"wait", id}).code == 0);
+    CHECK(project.git({"show", "workflow/tree:made"}) == "made\n");
+
+    CHECK(project.run({"run", "--new-worktree", "w", "--retry", "0", "test -e more && mv more a"})
+              .code == 1);
+    write_file(project.records() / "worktrees/w/more", "more\n");
+    const auto failed = objects_of(project.run({"history", "--json", "-n", "1"}).out).at(0);
+    const auto again = project.run({"rerun", text_at(failed, "execution_id")});
+    CHECK_MESSAGE(again.code == 0, again.err);
+    CHECK(contains(again.err, "The work is on the branch workflow/w: git merge workflow/w\n"));
+    CHECK(project.git({"show", "workflow/w:a"}) == "more\n");
 }
 
 TEST_SUITE_END();

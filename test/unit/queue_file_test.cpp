@@ -82,6 +82,13 @@ TEST_CASE("a queued request is read back as it was written")
     CHECK(again->request.resumed_session == queued.request.resumed_session);
     CHECK(again->rerun_of == "earlier");
 
+    queued.created_worktree = "tree";
+    again = parse_queued(format_queued(queued), problem);
+    REQUIRE(again);
+    CHECK(again->created_worktree == "tree");
+    CHECK(again->request.worktree == "/tree");
+    queued.created_worktree.clear();
+
     queued.request.worktree.clear();
     queued.new_worktree = {"tree", "0123abc", true};
     again = parse_queued(format_queued(queued), problem);
@@ -120,6 +127,7 @@ TEST_CASE("a queued request that is not exact is none")
              {"idempotent", "yes"},
              {"resume", boost::json::object{{"session", "a b"}}},
              {"new_worktree", boost::json::object{{"name", "n"}, {"commit", "c"}}},
+             {"created_worktree", 1},
          }) {
         CAPTURE(std::string(key));
         CHECK_FALSE(problem_of(changed(key, value)).empty());

@@ -46,6 +46,7 @@ protocol::QueuedRequest ForegroundQueue::request_of(const CommandJob& job) const
 {
     auto queued = queued_request(job.request, flags_);
     queued.rerun_of = job.rerun_of;
+    queued.created_worktree = name_of_own_worktree(job);
     return queued;
 }
 

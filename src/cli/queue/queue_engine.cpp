@@ -394,7 +394,7 @@ asio::awaitable<std::string> QueueEngine::make_tree(Flight& flight, CommandReque
     auto made = co_await std::move(making);
     if (!made.problem.empty()) co_return made.problem;
     flight.worktree = request.worktree = queued.request.worktree = made.path;
-    flight.new_worktree = tree.name;
+    queued.created_worktree = tree.name;
     queued.new_worktree.reset();
     const auto ec = folder_.update_started(queued);
     flight.request = std::make_shared<const protocol::QueuedRequest>(std::move(queued));
@@ -416,10 +416,10 @@ std::shared_ptr<const CommandHooks> QueueEngine::hooks(Flight& flight)
         flight.is_waiting = false;
         return start_again(flight.request->id());
     };
-    hooks->on_end = [this, &flight, queued = flight.request,
-                     tree = flight.new_worktree](ExecutionResult result) -> asio::awaitable<void> {
-        if (!tree.empty()) {
-            auto committing = new_worktrees_.commit(tree, result);
+    hooks->on_end = [this, &flight,
+                     queued = flight.request](ExecutionResult result) -> asio::awaitable<void> {
+        if (!queued->created_worktree.empty()) {
+            auto committing = new_worktrees_.commit(queued->created_worktree, result);
             (void)co_await std::move(committing);
         }
         if (auto lost = session_.lost_output(result); !lost.empty())

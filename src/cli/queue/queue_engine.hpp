@@ -47,7 +47,6 @@ private:
 
         queue::Request request;
         std::filesystem::path worktree;  ///< Empty: not created yet.
-        std::string new_worktree;        ///< Its name, if this engine has created it.
         bool is_prepared = false;        ///< The executor has it.
         bool is_waiting = false;         ///< For a slot, its worktree or its agent.
         bool is_cancelled = false;       ///< By a person, not by the end of the engine.

@@ -75,6 +75,7 @@ std::vector<QueuedRequest> requests_of(const SessionFlags& flags, bool reuse,
         job.request.execution_id = text::new_uuid();
         auto queued = queued_request(std::move(job.request), flags);
         queued.rerun_of = std::move(job.rerun_of);
+        queued.created_worktree = std::move(job.created_worktree);
         if (has_new_tree) {
             queued.new_worktree = {std::move(name), std::move(ref), reuse};
             queued.request.worktree.clear();

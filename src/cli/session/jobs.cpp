@@ -297,6 +297,11 @@ std::string name_of_new_worktree(const CommandJob& job)
     return job.new_worktree.substr(0, job.new_worktree.find('@'));
 }
 
+std::string name_of_own_worktree(const CommandJob& job)
+{
+    return job.new_worktree.empty() ? job.created_worktree : name_of_new_worktree(job);
+}
+
 std::string ref_of_new_worktree(const CommandJob& job)
 {
     const auto at = job.new_worktree.find('@');

@@ -40,13 +40,18 @@ struct CommandJob {
 
     CommandRequest request;
     std::string new_worktree;  ///< NAME[@REF]; empty: `request.worktree` exists.
-    std::string rerun_of;      ///< The execution whose command it repeats; empty: none.
+    /// The name of the worktree that was created for it; it repeats a command there.
+    std::string created_worktree;
+    std::string rerun_of;  ///< The execution whose command it repeats; empty: none.
 };
 
 /// `NAME` of `NAME@REF`.
 std::string name_of_new_worktree(const CommandJob& job);
 /// `REF` of `NAME@REF`, by default `HEAD`.
 std::string ref_of_new_worktree(const CommandJob& job);
+
+/// The name of the worktree that is created for it, or was; empty: it works in one of others.
+std::string name_of_own_worktree(const CommandJob& job);
 
 void add_job(CLI::App& app, JobOptions& options);
 

@@ -2,12 +2,20 @@
 
 #include "cli/session/output.hpp"
 #include "cli/worktree/trees.hpp"
+#include "files/file_lock.hpp"
 #include "text/columns.hpp"
 #include "text/text.hpp"
 
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -15,6 +23,7 @@ namespace autoexec::cli {
 namespace {
 
 constexpr std::size_t max_subject = 72;
+constexpr std::chrono::milliseconds lock_pause{50};
 
 std::string message_of_command(const ExecutionResult& result, const Redactor& redactor)
 {
@@ -58,12 +67,46 @@ asio::awaitable<std::string> NewWorktrees::commit_of(std::string ref)
     co_return commits_.emplace(ref, commit.problem.empty() ? commit.id : ref).first->second;
 }
 
+asio::awaitable<files::UniqueFd> NewWorktrees::lock_name(std::string name, std::string& problem)
+{
+    const auto ex = co_await asio::this_coro::executor;
+    asio::steady_timer pause(ex);
+    const auto path = opened_.repository->common / "autoexec" / "new-worktrees.lock";
+    error_code ec;
+    const auto folder = files::make_folders(path.parent_path(), ec);
+    files::UniqueFd file;
+    if (!ec) {
+        file = files::UniqueFd(::openat(folder.get(), path.filename().c_str(),
+                                        O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!file) ec = files::last_error();
+    }
+    const auto byte = files::byte_of(name);
+    while (!ec) {
+        ec = files::set_byte_lock(file.get(), byte, files::ByteLock::exclusive);
+        if (!ec) co_return file;
+        if (ec != boost::system::errc::resource_unavailable_try_again) break;
+        ec = {};
+        if (options_.interrupt->is_requested()) {
+            problem = "The operation was cancelled.";
+            co_return files::UniqueFd();
+        }
+        error_code ignored;
+        pause.expires_after(lock_pause);
+        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    problem = fmt::format("{} cannot be locked: {}.", path.string(), ec.message());
+    co_return files::UniqueFd();
+}
+
 asio::awaitable<git::NewTree> NewWorktrees::create(std::string name, std::string commit, bool reuse)
 {
     co_await open();
     git::NewTree made;
     made.problem = opened_.problem;
     if (!opened_.repository) co_return made;
+    auto locking = lock_name(name, made.problem);
+    const auto lock = co_await std::move(locking);
+    if (!lock) co_return made;
     auto making = git::add_tree(*opened_.repository, std::move(name), std::move(commit), reuse);
     made = co_await std::move(making);
     for (const auto& warning : made.warnings)

@@ -3,6 +3,7 @@
 #include "async/short_names.hpp"
 #include "autoexec/config.hpp"
 #include "cli/session/command_session.hpp"
+#include "files/safe_files.hpp"
 #include "git/worktrees.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -24,7 +25,8 @@ public:
     /// `create` then has the problem.
     asio::awaitable<std::string> commit_of(std::string ref);
 
-    /// Prints warnings. With `reuse`, an existing worktree of that name is used as it is.
+    /// Prints warnings. With `reuse`, an existing worktree of that name is used as it is. While
+    /// another operation or process creates one of that name, it waits.
     asio::awaitable<git::NewTree> create(std::string name, std::string commit, bool reuse = false);
 
     /// Commits all changes of a completed command to the branch of the worktree that was created
@@ -34,6 +36,8 @@ public:
 
 private:
     asio::awaitable<void> open();
+    /// Empty, with a sentence in `problem`, if it cannot be locked.
+    asio::awaitable<files::UniqueFd> lock_name(std::string name, std::string& problem);
 
     git::RepositoryOptions options_;
     std::shared_ptr<const Redactor> redactor_;
