@@ -78,6 +78,15 @@ struct NotifyConfig {
     bool operator==(const NotifyConfig&) const = default;
 };
 
+/// How `autoexec workflow report --create-pr` creates a pull request.
+struct PullRequestConfig {
+    /// And its arguments, quoted as for a shell. `doc/cli.md` has the values in braces.
+    std::string program =
+        "gh pr create --head={branch} --title={title} --body-file=- --base={base}";
+
+    bool operator==(const PullRequestConfig&) const = default;
+};
+
 /// The values of all settings. A setting has the words of its option: `timeouts.start_seconds` sets
 /// `executor.start_timeout`. `doc/configuration.md` describes each, with its range.
 struct AutoExecutionConfig {
@@ -94,6 +103,7 @@ struct AutoExecutionConfig {
     WorktreesConfig worktrees;
     BudgetConfig budget;
     NotifyConfig notify;
+    PullRequestConfig pull_request;
     /// For commands that name no agent if several accept commands; empty: none. Used by the
     /// program.
     std::string default_agent;

@@ -1,3 +1,4 @@
+#include "cli/session/file_changes.hpp"
 #include "cli/session/find_work.hpp"
 #include "cli/session/patch_output.hpp"
 #include "cli/session/terminal_program.hpp"
@@ -83,41 +84,17 @@ asio::awaitable<WorkRange> range_of(git::Repository& repository, const Work& wor
     co_return range;
 }
 
-std::string_view kind_word(char kind)
-{
-    switch (kind) {
-        case 'A':
-            return "added";
-        case 'D':
-            return "deleted";
-        case 'R':
-            return "renamed";
-        case 'C':
-            return "copied";
-        default:
-            return "changed";
-    }
-}
-
 json::object diff_to_json(const Work& work, const WorkRange& range, const git::ChangeList& changes)
 {
-    json::array files;
-    for (const auto& file : changes.files)
-        files.push_back(
-            json::object{{"path", text::valid_utf8(file.path)},
-                         {"old_path", text::text_or_null(text::valid_utf8(file.old_path))},
-                         {"state", kind_word(file.kind)},
-                         {"added", text::or_null(file.added)},
-                         {"deleted", text::or_null(file.deleted)}});
-    return {{"run_id", text::text_or_null(work.run_id)},
-            {"step_id", text::text_or_null(work.step_id)},
-            {"execution_id", text::text_or_null(work.execution_id)},
-            {"worktree", text::text_or_null(work.worktree.string())},
-            {"base", range.base},
-            {"commit", range.is_committed ? json::value(range.end) : nullptr},
-            {"added", changes.added()},
-            {"deleted", changes.deleted()},
-            {"files", std::move(files)}};
+    json::object o{{"run_id", text::text_or_null(work.run_id)},
+                   {"step_id", text::text_or_null(work.step_id)},
+                   {"execution_id", text::text_or_null(work.execution_id)},
+                   {"worktree", text::text_or_null(work.worktree.string())},
+                   {"base", range.base},
+                   {"commit", range.is_committed ? json::value(range.end) : nullptr}};
+    const auto files = to_json(changes);
+    o.insert(files.begin(), files.end());
+    return o;
 }
 
 std::size_t diff_columns()

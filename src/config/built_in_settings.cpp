@@ -510,6 +510,13 @@ std::vector<Setting> built_in_settings()
                                     "Show notifications on the desktop, by `notify-send`.")
             .at_once()
             .not_for_workflows(),
+        option<&Config::pull_request, &PullRequestConfig::program>(
+            "pull_request.program",
+            "Program, with its arguments, by which `autoexec workflow report --create-pr` creates "
+            "a pull request; it gets the text on its standard input. The files of a project cannot "
+            "set it.")
+            .at_once()
+            .by_the_user_only(),
         option<of_executor, &E::durability>(
             "durability",
             "When a record counts as written: in memory (none), safe "

@@ -1,3 +1,4 @@
+#include "support/git_project.hpp"
 #include "support/json_schema.hpp"
 #include "support/project.hpp"
 
@@ -97,6 +98,24 @@ TEST_CASE("the lines of workflows are as the schema describes them")
     CHECK(matching(project.run({"workflow", "list", "--json"}).out, "run") == 1);
     CHECK(matching(project.run({"workflow", "status", "--json"}).out, "run") == 1);
     CHECK(matching(project.run({"workflow", "status", "--json", "none"}).out, "error") == 1);
+}
+
+TEST_CASE("reports and diffs are as the schema describes them")
+{
+    GitProject project;
+    project.committed_steps({"id: a, agent: x, action: y", "id: b, agent: x, action: y"});
+    project.on("a", "git mv file moved; printf '\\0' >binary");
+    project.on("b", "exit 1");
+    CHECK(project.go().code == 1);
+    CHECK(matching(project.run({"workflow", "report", "--json"}).out, "run") == 1);
+    const auto run = text_at(project.newest_run(), "run_id");
+    CHECK(matching(project.run({"diff", run, "--json"}).out, "diff") == 2);
+    WorkflowProject in_place;
+    in_place.steps({"id: a, agent: x, action: y"});
+    CHECK(in_place.run_workflow().code == 0);
+    const auto report = in_place.run({"workflow", "report", "--json"}).out;
+    CHECK(matching(report, "run") == 1);
+    CHECK(objects_of(report).at(0).at("changes").is_null());
 }
 
 TEST_CASE("the lines of a manual step are as the schema describes them")

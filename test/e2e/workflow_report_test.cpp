@@ -1,5 +1,7 @@
 #include "support/git_project.hpp"
 
+#include <boost/json/array.hpp>
+
 using namespace autoexec::test;
 
 TEST_SUITE_BEGIN("workflow report");
@@ -25,6 +27,13 @@ TEST_CASE("a report has the steps of a run, their changes and the changed files"
                    "\n## Changed files\n\n| file | change | lines |\n|---|---|---|\n"
                    "| `b` | added | +1 −0 |\n| `file` | changed | +1 −0 |\n"));
     CHECK_FALSE(contains(ended.out, "## Reasons"));
+
+    const auto object = objects_of(project.run({"workflow", "report", "--json"}).out).at(0);
+    CHECK(text_at(object, "run_id") == run);
+    CHECK(text_at(object.at("changes").as_object(), "added") == "2");
+    CHECK(object.at("changes").at("files").as_array().size() == 2);
+    const auto& changes = object.at("steps").as_array().at(1).at("changes");
+    CHECK(text_at(changes.at("files").as_array().at(0).as_object(), "old_path") == "a");
 
     const auto file = project.root().parent_path() / "report.md";
     const auto written = project.run({"workflow", "report", run, "-o", file.string()});
@@ -80,10 +89,67 @@ TEST_CASE("--create-pr pushes the branch of a run, and gives the report to gh")
                                                          "--base=develop"});
     CHECK(read_file(beside / "body") == project.run({"workflow", "report", run}).out);
 
-    fs::remove(beside / "bin/gh");
+    CHECK(project.run({"workflow", "report", run, "--create-pr", "--json"}).code == 2);
+    write_file(beside / "bin/gh", "#!/bin/sh\nexit 4\n");
     ended = project.run({"workflow", "report", run, "--create-pr"});
     CHECK(ended.code == 1);
-    CHECK(contains(ended.err, "is pushed, but the program gh is not installed"));
+    CHECK(contains(ended.err, "is pushed, but gh ended with exit code 4"));
+    fs::remove(beside / "bin/gh");
+    fs::remove(beside / "words");
+    ended = project.run({"workflow", "report", run, "--create-pr"});
+    CHECK(ended.code == 1);
+    CHECK(contains(ended.err, "no executable program 'gh' in PATH; install it, set "));
+}
+
+TEST_CASE("another program creates pull requests, which only the user can name")
+{
+    GitProject project;
+    const auto beside = project.root().parent_path();
+    project.git({"init", "-q", "--bare", (beside / "remote").string()});
+    project.git({"remote", "add", "up", (beside / "remote").string()});
+    write_file(beside / "offer", "#!/bin/sh\nprintf '%s\\n' \"$@\" >'" + beside.string() +
+                                     "/words'\ncat >'" + beside.string() + "/body'\n");
+    fs::permissions(beside / "offer", fs::perms::owner_all);
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo one >a");
+    REQUIRE(project.go().code == 0);
+    const auto run = text_at(project.newest_run(), "run_id");
+    project.write(".tapps-agents/auto_execution_config.yaml",
+                  "auto_execution: {pull_request: {program: touch evil}}\n");
+    project.set("AUTOEXEC_PULL_REQUEST_PROGRAM",
+                (beside / "offer").string() +
+                    " mr 'a b' --to={base} --from={branch} -t {title} {remote} '{other}$(id)'");
+    const auto ended = project.run({"workflow", "report", run, "--create-pr", "--remote", "up"});
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, "A project cannot set pull_request.program"));
+    CHECK(lines_of(read_file(beside / "words")) ==
+          Words{"mr", "a b", "--from=workflow/" + run, "-t", "w", "up", "{other}$(id)"});
+    CHECK(read_file(beside / "body").starts_with("# Workflow `w`\n"));
+    CHECK_FALSE(fs::exists(project.root() / "evil"));
+}
+
+TEST_CASE("only the branch of a run is offered, whatever its journal says")
+{
+    GitProject project;
+    const auto beside = project.root().parent_path();
+    project.git({"init", "-q", "--bare", (beside / "remote").string()});
+    project.git({"remote", "add", "origin", (beside / "remote").string()});
+    project.set("AUTOEXEC_PULL_REQUEST_PROGRAM", "true");
+    project.committed_steps({"id: a, agent: x, action: y"});
+    project.on("a", "echo one >a");
+    REQUIRE(project.go().code == 0);
+    const auto run = text_at(project.newest_run(), "run_id");
+    const auto journal = project.records() / "workflow-state" / (run + ".jsonl");
+    auto text = read_file(journal);
+    const auto branch = "\"workflow/" + run + "\"";
+    REQUIRE(contains(text, branch));
+    for (auto at = text.find(branch); at != text.npos; at = text.find(branch))
+        text.replace(at, branch.size(), "\"main\"");
+    write_file(journal, text);
+    const auto ended = project.run({"workflow", "report", run, "--create-pr"});
+    CHECK(ended.code == 2);
+    CHECK(contains(ended.err, "the branch 'main' is not one of a run"));
+    CHECK(project.git_in(beside / "remote", {"branch"}).empty());
 }
 
 TEST_CASE("the reasons of failures are in a report, also of a run in place")

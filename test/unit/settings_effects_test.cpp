@@ -744,6 +744,7 @@ TEST_CASE("each setting makes a difference that can be seen")
         if (setting.type == config::SettingType::version) continue;  // see the corpus
         if (setting.key.starts_with("worktrees.")) continue;  // see e2e/worktree_retention_test.cpp
         if (setting.key == "agents.default") continue;        // see e2e/agents_test.cpp
+        if (setting.key == "pull_request.program") continue;  // see e2e/workflow_report_test.cpp
         if (setting.key.starts_with("records.")) continue;    // see e2e/record_retention_test.cpp
         CAPTURE(setting.key);
         const auto row = std::find_if(rows().begin(), rows().end(),

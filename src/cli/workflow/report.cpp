@@ -8,6 +8,7 @@
 #include "cli/worktree/trees.hpp"
 #include "files/safe_files.hpp"
 #include "git_files/git_dir.hpp"
+#include "text/json.hpp"
 
 namespace autoexec::cli {
 namespace {
@@ -19,10 +20,10 @@ Examples:
   autoexec workflow report                             # of the newest run
   autoexec workflow report 712942 --output report.md
   autoexec workflow report 712942 --create-pr
+  autoexec workflow report --json
 )";
 
-struct WorkflowReportOptions {
-    CommonOptions common;
+struct WorkflowReportOptions : CommonOptions {
     std::string run;  ///< Empty: the newest.
     fs::path output;  ///< Empty: standard output.
     bool create_pr = false;
@@ -64,13 +65,37 @@ void write_report(const fs::path& path, std::string_view report)
     if (ec) fail(exit_internal, "cannot write {}: {}", path.string(), ec.message());
 }
 
+void print_as_json(const WorkflowReportOptions& options, const RunReport& report)
+{
+    const auto object = report_json(report);
+    if (options.output.empty())
+        print_json(object);
+    else
+        write_report(options.output, text::dump_line(object) + '\n');
+}
+
+void print_as_text(const WorkflowReportOptions& options, const fs::path& root,
+                   const RunReport& report, const workflow::RunRecord& run)
+{
+    const auto text = report_text(report);
+    if (!options.output.empty()) write_report(options.output, text);
+    if (options.create_pr) {
+        require_reader();
+        create_pull_request(root, pull_request_of(run, options.remote, text));
+    } else if (options.output.empty()) {
+        print_result(text);
+    }
+}
+
 int report_run(const WorkflowReportOptions& options)
 {
     if (!options.output.empty() &&
         (!options.output.has_filename() || fs::is_directory(options.output)))
         fail(exit_usage, "--output is a folder: {}; give it the name of a file",
              options.output.string());
-    const auto root = project_root(options.common);
+    if (options.create_pr && options.json)
+        fail(exit_usage, "--create-pr prints what its program prints, not JSON");
+    const auto root = project_root(options);
     const auto run = find_run(root, options.run);
     RunReport report{run, configured_prices(root), {}, {}};
     if (git_files::git_dir_of(root)) {
@@ -79,28 +104,25 @@ int report_run(const WorkflowReportOptions& options)
             [&](auto repository) { return collect_changes(run, report, std::move(repository)); });
         if (code != exit_completed) return code;
     }
-    const auto text = report_text(report);
-    if (!options.output.empty()) write_report(options.output, text);
-    if (options.create_pr) {
-        require_reader();
-        create_pull_request(root, run, options.remote, text);
-    } else if (options.output.empty()) {
-        print_result(text);
-    }
+    if (options.json)
+        print_as_json(options, report);
+    else
+        print_as_text(options, root, report, run);
     return exit_completed;
 }
 
 void define_workflow_report(CLI::App& app, WorkflowReportOptions& o)
 {
     app.footer(report_examples);
-    add_project(app, o.common);
+    add_common(app, o);
     add_run_id(app, "run", o.run,
                "The run's id, or its beginning or end (default: the newest run)");
     app.add_option("-o,--output", o.output, "Write the report to FILE, replacing it")
         ->type_name("FILE");
     auto* const create = app.add_flag(
         "--create-pr", o.create_pr,
-        "Push the branch of the run and create a pull request with this text, by the program gh");
+        "Push the branch of the run and create a pull request with this text, by gh or the program "
+        "of the setting pull_request.program");
     app.add_option("--remote", o.remote, "Push to this remote (default origin)")
         ->type_name("NAME")
         ->needs(create);

@@ -1,10 +1,12 @@
 #include "cli/workflow/report_text.hpp"
 
+#include "cli/session/file_changes.hpp"
 #include "cli/session/markdown.hpp"
 #include "cli/workflow/runs.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -102,13 +104,6 @@ std::string name_of_change(const git::FileChange& file)
     return fmt::format("{} → {}", table_code_span(file.old_path), path);
 }
 
-std::string_view word_for_change(char kind)
-{
-    if (kind == 'A') return "added";
-    if (kind == 'D') return "deleted";
-    return kind == 'R' ? "renamed" : "changed";
-}
-
 std::string files_of(const git::ChangeList& changes)
 {
     if (changes.files.empty()) return {};
@@ -133,6 +128,20 @@ std::string report_text(const RunReport& report)
     auto text = head_of(report) + steps_of(report) + reasons_of(report.run);
     if (report.changes) text += files_of(*report.changes);
     return text;
+}
+
+boost::json::object report_json(const RunReport& report)
+{
+    auto o = to_json_with_steps(report.run, report.prices);
+    o["changes"] = nullptr;
+    if (report.changes) o["changes"] = to_json(*report.changes);
+    auto& steps = o["steps"].as_array();
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        auto& changes = steps[i].as_object()["changes"];
+        const auto known = report.step_changes.find(report.run.steps[i].id);
+        if (known != report.step_changes.end()) changes = to_json(known->second);
+    }
+    return o;
 }
 
 }  // namespace autoexec::cli

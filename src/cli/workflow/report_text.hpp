@@ -4,11 +4,13 @@
 #include "git/changes.hpp"
 #include "protocol/usage.hpp"
 
+#include <boost/json/object.hpp>
+
 #include <map>
 #include <optional>
 #include <string>
 
-/// The text of `autoexec workflow report`.
+/// What `autoexec workflow report` prints.
 namespace autoexec::cli {
 
 struct RunReport {
@@ -21,5 +23,8 @@ struct RunReport {
 /// Markdown. What agents, people and files have named is in code spans. Pure, but for the duration
 /// of a run that has not ended.
 std::string report_text(const RunReport& report);
+
+/// As of `workflow status`, with `changes` of the run and of each step.
+boost::json::object report_json(const RunReport& report);
 
 }  // namespace autoexec::cli

@@ -1,12 +1,15 @@
 #include "cli/workflow/runs.hpp"
 
 #include "cli/session/output.hpp"
+#include "protocol/step_answer.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace autoexec::cli {
@@ -16,6 +19,33 @@ using std::chrono::milliseconds;
 using workflow::RunRecord;
 
 constexpr std::size_t min_part = 4;
+
+boost::json::object json_of_step(const StepEntry& step, const ModelPrices& prices)
+{
+    using text::text_or_null;
+    boost::json::object o;
+    o["id"] = step.id;
+    o["agent"] = text_or_null(step.agent);
+    o["action"] = text_or_null(step.action);
+    o["state"] = to_string(step.state);
+    o["round"] = step.round;
+    o["attempts"] = step.attempts;
+    o["reason"] = text_or_null(step.reason);
+    o["started_at"] = text_or_null(text::iso_utc(step.started_at));
+    o["ended_at"] = text_or_null(text::iso_utc(step.ended_at));
+    o["duration_seconds"] = text::or_null(step.duration_seconds);
+    o["execution_id"] = text_or_null(step.execution_id);
+    o["worktree"] = text_or_null(step.worktree);
+    o["branch"] = text_or_null(step.branch);
+    o["commit"] = text_or_null(step.commit);
+    o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
+    protocol::add_estimate(o["usage"], protocol::spending_of(step.usage, prices));
+    o["waiting_for"] = nullptr;
+    if (step.wait) o["waiting_for"] = protocol::to_json(*step.wait);
+    o["answer"] = nullptr;
+    if (step.answer) o["answer"] = protocol::to_json(*step.answer);
+    return o;
+}
 
 }  // namespace
 
@@ -110,6 +140,16 @@ boost::json::object to_json(const RunEntry& run)
     o["steps_total"] = run.steps.size();
     o["steps_ended"] = count_ended(run);
     o["usage"] = protocol::usage_or_null(protocol::total_of(usage_of(run)));
+    return o;
+}
+
+boost::json::object to_json_with_steps(const RunEntry& run, const ModelPrices& prices)
+{
+    auto o = to_json(run);
+    protocol::add_estimate(o["usage"], protocol::spending_of(usage_of(run), prices));
+    boost::json::array steps;
+    for (const auto& step : run.steps) steps.emplace_back(json_of_step(step, prices));
+    o["steps"] = std::move(steps);
     return o;
 }
 

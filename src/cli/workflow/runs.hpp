@@ -40,5 +40,7 @@ protocol::UsageByExecution usage_of(const RunEntry& run);
 
 /// The keys of a run that all subcommands print.
 boost::json::object to_json(const RunEntry& run);
+/// The same with its steps, and an estimate of what was not reported.
+boost::json::object to_json_with_steps(const RunEntry& run, const ModelPrices& prices);
 
 }  // namespace autoexec::cli

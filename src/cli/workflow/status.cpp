@@ -3,15 +3,13 @@
 #include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
-#include "protocol/step_answer.hpp"
-#include "text/json.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 
 namespace autoexec::cli {
 namespace {
 
-namespace json = boost::json;
 using std::chrono::milliseconds;
 
 struct WorkflowStatusOptions : CommonOptions {
@@ -35,43 +33,6 @@ std::string age_of(const StepEntry& step, bool alive)
     return text::format_duration(std::max(
         milliseconds{0},
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now() - *start)));
-}
-
-json::object json_of(const StepEntry& step, const ModelPrices& prices)
-{
-    using text::text_or_null;
-    json::object o;
-    o["id"] = step.id;
-    o["agent"] = text_or_null(step.agent);
-    o["action"] = text_or_null(step.action);
-    o["state"] = to_string(step.state);
-    o["round"] = step.round;
-    o["attempts"] = step.attempts;
-    o["reason"] = text_or_null(step.reason);
-    o["started_at"] = text_or_null(text::iso_utc(step.started_at));
-    o["ended_at"] = text_or_null(text::iso_utc(step.ended_at));
-    o["duration_seconds"] = text::or_null(step.duration_seconds);
-    o["execution_id"] = text_or_null(step.execution_id);
-    o["worktree"] = text_or_null(step.worktree);
-    o["branch"] = text_or_null(step.branch);
-    o["commit"] = text_or_null(step.commit);
-    o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
-    protocol::add_estimate(o["usage"], protocol::spending_of(step.usage, prices));
-    o["waiting_for"] = nullptr;
-    if (step.wait) o["waiting_for"] = protocol::to_json(*step.wait);
-    o["answer"] = nullptr;
-    if (step.answer) o["answer"] = protocol::to_json(*step.answer);
-    return o;
-}
-
-void print_as_json(const RunEntry& run, const ModelPrices& prices)
-{
-    auto o = to_json(run);
-    protocol::add_estimate(o["usage"], protocol::spending_of(usage_of(run), prices));
-    json::array steps;
-    for (const auto& step : run.steps) steps.emplace_back(json_of(step, prices));
-    o["steps"] = std::move(steps);
-    print_json(o);
 }
 
 void print(const StepEntry& step, bool alive, std::size_t width, const ModelPrices& prices)
@@ -112,7 +73,7 @@ int show_run(const WorkflowStatusOptions& options)
     const auto root = project_root(options);
     const auto run = find_run(root, options.run);
     if (options.json)
-        print_as_json(run, configured_prices(root));
+        print_json(to_json_with_steps(run, configured_prices(root)));
     else
         print(run, configured_prices(root));
     return exit_completed;
