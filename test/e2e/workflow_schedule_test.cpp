@@ -15,8 +15,9 @@ public:
         set("PATH", programs().string() + ":/usr/bin:/bin");
         program("systemctl", with_systemd ? "#!/bin/sh\necho \"$*\" >>\"$(dirname \"$0\")/calls\"\n"
                                           : "#!/bin/sh\necho 'no bus' >&2; exit 1\n");
-        program("systemd-analyze", "#!/bin/sh\ncase $2 in *odd*) exit 1 ;; esac\n");
-        write("nightly.yaml", "id: nightly\nsteps: [{id: a, argv: [touch, ran]}]\n");
+        program("systemd-analyze", "#!/bin/sh\ncase $3 in *odd*) exit 1 ;; esac\n");
+        write("nightly.yaml",
+              "id: nightly\nparams: {a: ''}\nsteps: [{id: a, argv: [touch, ran]}]\n");
     }
 
     [[nodiscard]] fs::path config() const { return root().parent_path() / "config"; }
@@ -73,11 +74,16 @@ TEST_CASE("a workflow is scheduled as a timer, listed and removed")
     CHECK(name.starts_with("autoexec-schedule-project-nightly-"));
     CHECK(text_at(listed[0], "file") == (project.root() / "nightly.yaml").string());
     CHECK(text_at(listed[0], "enabled") == "false");  // the program in this test does not enable it
-    CHECK(project.calls() ==
-          Words{"--user daemon-reload", "--user enable " + name, "--user restart " + name});
+    const Words started{"--user daemon-reload", "--user enable " + name, "--user stop " + name,
+                        "--user clean --what=state " + name, "--user restart " + name};
+    CHECK(project.calls() == started);
 
     ended = project.schedule({"nightly.yaml", "--every", "2h"});
     CHECK(ended.out == "replaced nightly.yaml: *-*-* 0/2:00:00\n");
+    CHECK(project.calls().size() == 2 * started.size());
+    // Its times are the same, so triggers that it has missed count.
+    CHECK(project.schedule({"nightly.yaml", "--every", "2h", "--", "--param", "a=1"}).code == 0);
+    CHECK(project.calls().size() == 2 * started.size() + 3);
     CHECK(contains(project.schedule({"--list"}).out, "*-*-* 0/2:00:00  nightly.yaml  " + name));
     CHECK(Project::names_in(project.units()).size() == 2);
 
@@ -101,10 +107,34 @@ TEST_CASE("without systemd the units are written, and a message says how to star
     CHECK(contains(ended.err, "Written, but not started: no bus. To start it:\n"));
     CHECK(contains(ended.err, "systemctl --user enable --now autoexec-schedule-project-nightly-"));
     CHECK(contains(project.unit(".timer"), "OnCalendar=*-*-* 00:00:00\n"));
+    // As `systemctl enable` makes it.
+    const auto enabled = project.units() / "timers.target.wants";
+    fs::create_directories(enabled);
+    const auto timer = Project::names_in(project.units());
+    for (const auto& name : timer)
+        if (name.ends_with(".timer")) fs::create_symlink(project.units() / name, enabled / name);
+    CHECK(text_at(objects_of(project.schedule({"--list", "--json"}).out).at(0), "enabled") ==
+          "true");
     const auto removed = project.schedule({"nightly.yaml", "--remove"});
     CHECK(removed.code == 0);
     CHECK(contains(removed.err, "Removed, but not stopped: no bus."));
-    CHECK(Project::names_in(project.units()).empty());
+    CHECK(Project::names_in(enabled).empty());
+    CHECK(Project::names_in(project.units()) == Words{"timers.target.wants"});
+}
+
+TEST_CASE(
+    "a secret in the options of a schedule gives a warning, and only its owner reads the units")
+{
+    ScheduledProject project;
+    const auto ended = project.schedule(
+        {"nightly.yaml", "--every", "1d", "--", "--env", "API_TOKEN=abcdefgh12345678"});
+    CHECK(ended.code == 0);
+    CHECK(contains(ended.err, ".service contains a secret as plain text"));
+    CHECK_FALSE(contains(ended.err, "abcdefgh12345678"));
+    for (const auto& name : Project::names_in(project.units())) {
+        const auto mode = fs::status(project.units() / name).permissions();
+        CHECK((mode & (fs::perms::group_all | fs::perms::others_all)) == fs::perms::none);
+    }
 }
 
 TEST_CASE("--show writes nothing, and invalid schedules are refused")
@@ -127,7 +157,14 @@ TEST_CASE("--show writes nothing, and invalid schedules are refused")
     refused({"nightly.yaml", "--every", "30s"}, 2, "is not possible");
     refused({"nightly.yaml", "--at", "25:00"}, 2, "invalid time '25:00'");
     refused({"nightly.yaml", "--at", "3\nExecStart=evil"}, 2, "invalid time");
+    refused({"nightly.yaml", "--at=--help"}, 2, "invalid time");
     refused({"nightly.yaml", "--at", "odd"}, 2, "systemd does not accept 'odd'");
+    refused({"nightly.yaml", "--every", "1h", "--", "--detach"}, 2, "--detach cannot be scheduled");
+    refused({"nightly.yaml", "--every", "1h", "--", "--param", "b=1"}, 3, "no parameter 'b'");
+    refused({"nightly.yaml", "--every", "1h", "--", "--odd"}, 2, "--odd");
+    refused({"nightly.yaml", "--every", "1h", "--", "--param", "a=\xff"}, 2, "it is not UTF-8");
+    refused({"nightly.yaml", "--every", "1h", "--", "--param", "a=" + std::string(70'000, 'x')}, 2,
+            "more than 64 KiB");
     refused({"nightly.yaml", "--at", "03:00", "--every", "1h"}, 2, "");
     refused({"none.yaml", "--every", "1h"}, 3, "none.yaml");
     project.write("bad.yaml", "id: [\n");

@@ -1,3 +1,4 @@
+#include "autoexec/redaction.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/terminal_program.hpp"
 #include "cli/subcommand.hpp"
@@ -21,7 +22,6 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::size_t max_units = 10'000;
-constexpr std::size_t max_unit_bytes = 64 * 1024;
 
 constexpr char schedule_examples[] = R"(
 Examples:
@@ -32,8 +32,9 @@ Examples:
   autoexec workflow schedule --list
   autoexec workflow schedule check.yaml --remove
 
-The schedule is a systemd user timer. After a restart, triggers that were missed meanwhile start one
-run. While a run of the schedule lives, no other one starts. --every takes a divisor of an hour or a
+The schedule is a systemd user timer. Triggers that were missed while the computer was off, or while
+a run of the schedule lives, start one run. The words after -- are options of workflow run, and are
+stored as they are: put secrets into the environment file of the service. --every takes a divisor of an hour or a
 day, 1d or 1w.
 )";
 
@@ -58,11 +59,11 @@ fs::path units_folder()
     return base / "systemd" / "user";
 }
 
-process::ProgramOutput output_of(std::vector<std::string> argv)
+process::ProgramOutput output_of(std::vector<std::string> argv, const fs::path& folder = "/")
 {
     asio::io_context ctx{1};
     process::ProgramOutput result;
-    asio::co_spawn(ctx, process::run_program(supervised_spawner(), std::move(argv), "/"),
+    asio::co_spawn(ctx, process::run_program(supervised_spawner(), std::move(argv), folder),
                    [&](std::exception_ptr failure, process::ProgramOutput output) {
                        if (failure) std::rethrow_exception(failure);
                        result = std::move(output);
@@ -107,7 +108,14 @@ public:
     [[nodiscard]] bool exist() const { return fs::exists(fs::symlink_status(folder_ / timer())); }
     [[nodiscard]] bool is_enabled() const
     {
-        return fs::exists(fs::symlink_status(folder_ / "timers.target.wants" / timer()));
+        return fs::exists(fs::symlink_status(enabling_folder() / timer()));
+    }
+    /// What the timer was made from, if it exists.
+    [[nodiscard]] std::optional<WorkflowSchedule> read() const
+    {
+        const auto folder = files::open_folder(folder_);
+        if (!folder) return std::nullopt;
+        return read_timer(files::read_regular(folder.get(), timer(), max_unit_bytes, {}).text);
     }
 
     /// The timer last: it starts the service. Words may be secret, so others cannot read them.
@@ -125,16 +133,25 @@ public:
             fail(exit_internal, "cannot write {}: {}", (folder_ / timer()).string(), ec.message());
     }
 
+    /// The timer last: a removal that was interrupted can be repeated.
     void remove() const
     {
-        const auto folder = files::open_folder(folder_);
-        for (const auto& name : {timer(), service()})
-            if (const auto ec = folder ? files::remove_file(folder.get(), name) : error_code())
-                fail(exit_internal, "cannot remove {}: {}", (folder_ / name).string(),
-                     ec.message());
+        remove_from(enabling_folder(), timer());
+        remove_from(folder_, service());
+        remove_from(folder_, timer());
     }
 
 private:
+    // Where `systemctl enable` makes a link.
+    [[nodiscard]] fs::path enabling_folder() const { return folder_ / "timers.target.wants"; }
+
+    static void remove_from(const fs::path& path, const std::string& name)
+    {
+        const auto folder = files::open_folder(path);
+        if (const auto ec = folder ? files::remove_file(folder.get(), name) : error_code())
+            fail(exit_internal, "cannot remove {}: {}", (path / name).string(), ec.message());
+    }
+
     fs::path folder_;
     std::string name_;
 };
@@ -177,7 +194,7 @@ int list_schedules(const ScheduleOptions& o, const fs::path& root)
 // As systemd reads it. Without systemd, it is not checked.
 void check_calendar(const std::string& expression)
 {
-    const auto output = output_of({"systemd-analyze", "calendar", expression});
+    const auto output = output_of({"systemd-analyze", "calendar", "--", expression});
     if (!output.ok() && output.exit.error.empty())
         fail(exit_usage,
              "--at: systemd does not accept '{}'; use 03:00, \"Mon..Fri 03:00\" or an "
@@ -217,6 +234,47 @@ void print_units(const WorkflowSchedule& schedule)
                  service_unit(schedule));
 }
 
+// At the time of a trigger, no person reads what is wrong with them.
+void check_words(const WorkflowSchedule& schedule)
+{
+    for (const auto& word : schedule.words)
+        if (word.starts_with("--detach"))
+            fail(exit_usage,
+                 "--detach cannot be scheduled: systemd would stop the run when the service ends");
+    auto words = words_of(schedule);
+    words.insert(std::ranges::find(words, "run") + 1, "--dry-run");
+    const auto checked = output_of(std::move(words), schedule.project);
+    if (checked.ok()) return;
+    print_message(checked.errors);
+    if (!checked.exit.error.empty()) print_message("{}\n", checked.exit.error);
+    const auto code = checked.exit.exit_code.value_or(exit_internal);
+    fail(static_cast<ExitCode>(code), "the workflow cannot be scheduled with these options");
+}
+
+void warn_of_secrets(const WorkflowSchedule& schedule, const ScheduleFiles& files)
+{
+    const Redactor redactor;
+    for (const auto& word : schedule.words)
+        if (redactor.finds_secret(word))
+            print_message(
+                "warning: {} contains a secret as plain text, because an option does; rather put "
+                "it into ~/.config/autoexec/environment, and name the variable in 'env_refs'\n",
+                (files.folder() / files.service()).string());
+}
+
+/// Starts the timer. Another time of the day begins to count now: otherwise systemd would start a
+/// run for a trigger that it takes for missed.
+bool start_timer(UserManager& manager, const ScheduleFiles& files, bool keeps_times)
+{
+    if (!manager.call({"daemon-reload"}) || !manager.call({"enable", files.timer()})) return false;
+    if (!keeps_times && manager.call({"stop", files.timer()})) {
+        UserManager cleaning;  // an older systemd cannot
+        (void)cleaning.call({"clean", "--what=state", files.timer()});
+    }
+    // A timer that runs keeps its old times otherwise.
+    return manager.call({"restart", files.timer()});
+}
+
 int write_schedule(const ScheduleOptions& o, WorkflowSchedule schedule)
 {
     auto file = read_workflow_file(o.file, false);
@@ -227,6 +285,7 @@ int write_schedule(const ScheduleOptions& o, WorkflowSchedule schedule)
     schedule.program = fs::read_symlink("/proc/self/exe", ec);
     if (const auto problem = unit_problem(schedule); !problem.empty())
         fail(exit_usage, "{}", problem);
+    check_words(schedule);
     const ScheduleFiles files(schedule);
     if (o.show) {
         if (o.json)
@@ -236,12 +295,12 @@ int write_schedule(const ScheduleOptions& o, WorkflowSchedule schedule)
         return exit_completed;
     }
     const bool replaced = files.exist();
+    const auto before = files.read();
     files.write(schedule);
+    warn_of_secrets(schedule, files);
     UserManager manager;
-    // A timer that runs keeps its old times otherwise.
-    const bool enabled = manager.call({"daemon-reload"}) &&
-                         manager.call({"enable", files.timer()}) &&
-                         manager.call({"restart", files.timer()});
+    const bool enabled =
+        start_timer(manager, files, before && before->calendar == schedule.calendar);
     if (o.json)
         print_json(schedule_to_json(schedule, enabled));
     else

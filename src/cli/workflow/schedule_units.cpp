@@ -45,11 +45,17 @@ std::string slug_of(std::string_view text)
     return slug;
 }
 
+// systemd ignores a line that is none.
+bool is_utf8(std::string_view text)
+{
+    return text::valid_utf8(text) == text;
+}
+
 // A backslash at the end of a line would continue it, and spaces there are dropped.
 bool fits_line(const std::filesystem::path& path)
 {
     const auto& text = path.native();
-    return !text.empty() && text.back() != '\\' && text.back() != ' ' &&
+    return !text.empty() && text.back() != '\\' && text.back() != ' ' && is_utf8(text) &&
            std::none_of(text.begin(), text.end(), is_control);
 }
 
@@ -113,9 +119,17 @@ std::string unit_problem(const WorkflowSchedule& schedule)
     for (const auto* const path : {&schedule.project, &schedule.file, &schedule.program})
         if (!fits_line(*path))
             return fmt::format(
-                "the path '{}' cannot be written into a unit: it contains a control character, or "
-                "ends with a space or backslash; rename it",
+                "the path '{}' cannot be written into a unit: it contains a control character, is "
+                "not UTF-8, or ends with a space or backslash; rename it",
                 text::printable(text::valid_utf8(path->string())));
+    for (const auto& word : schedule.words)
+        if (!is_utf8(word))
+            return fmt::format("the option '{}' cannot be written into a unit: it is not UTF-8",
+                               text::printable(text::valid_utf8(word)));
+    if (timer_unit(schedule).size() > max_unit_bytes)
+        return fmt::format(
+            "the options have more than {} KiB together; put long texts into the workflow",
+            max_unit_bytes / 1024);
     return {};
 }
 
@@ -138,13 +152,20 @@ std::string timer_unit(const WorkflowSchedule& schedule)
     return text + text::dump_line(record) + '\n';
 }
 
-// systemd does not start a service that runs, so runs of one schedule do not overlap.
-std::string service_unit(const WorkflowSchedule& schedule)
+std::vector<std::string> words_of(const WorkflowSchedule& schedule)
 {
-    std::vector<std::string> words{":" + schedule.program.string(), "workflow", "run", "--project",
+    std::vector<std::string> words{schedule.program.string(), "workflow", "run", "--project",
                                    schedule.project.string()};
     words.insert(words.end(), schedule.words.begin(), schedule.words.end());
     words.push_back(schedule.file.string());
+    return words;
+}
+
+// systemd does not start a service that runs, so runs of one schedule do not overlap.
+std::string service_unit(const WorkflowSchedule& schedule)
+{
+    auto words = words_of(schedule);
+    words.front().insert(0, ":");  // no variable is expanded
     std::string command;
     for (const auto& word : words) command += (command.empty() ? "" : " ") + unit_word(word);
     return fmt::format(
@@ -216,11 +237,12 @@ std::optional<std::string> calendar_of_time(std::string_view text)
     if (is_time_of_day(time) && (space == text.npos || is_weekdays(days)))
         return fmt::format("{}{}*-*-* {}{}", days, days.empty() ? "" : " ", time,
                            time.size() == 5 ? ":00" : "");
-    const bool possible = !text.empty() && text.find_first_not_of(" ") == 0 &&
-                          std::all_of(text.begin(), text.end(), [](char c) {
-                              return text::is_letter_or_digit(c) ||
-                                     std::string_view("*,./:~- ").find(c) != std::string_view::npos;
-                          });
+    const bool possible =
+        !text.empty() && text.front() != '-' && text.front() != ' ' &&
+        std::all_of(text.begin(), text.end(), [](char c) {
+            return text::is_letter_or_digit(c) ||
+                   std::string_view("*,./:~-_+ ").find(c) != std::string_view::npos;
+        });
     // A single number or time out of range is a mistake.
     const bool is_expression =
         possible && text.find_first_of("*-~/abcdefghijklmnopqrstuvwxyz") != text.npos;

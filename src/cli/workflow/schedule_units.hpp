@@ -3,6 +3,7 @@
 #include <boost/json/object.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -21,12 +22,17 @@ struct WorkflowSchedule {
 };
 
 inline constexpr std::string_view schedule_prefix = "autoexec-schedule-";
+/// Larger timers are not read.
+inline constexpr std::size_t max_unit_bytes = 64 * 1024;
 
 /// The name of its units, without `.timer` and `.service`. One schedule for each file of a project.
 std::string unit_name(const WorkflowSchedule& schedule);
 
-/// Why its paths cannot be written into a unit; empty: they can.
+/// Why its paths and words cannot be written into a unit; empty: they can.
 std::string unit_problem(const WorkflowSchedule& schedule);
+
+/// The command line that a trigger starts.
+std::vector<std::string> words_of(const WorkflowSchedule& schedule);
 
 std::string timer_unit(const WorkflowSchedule& schedule);
 std::string service_unit(const WorkflowSchedule& schedule);
