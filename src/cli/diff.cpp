@@ -17,6 +17,9 @@ namespace {
 
 namespace json = boost::json;
 
+// As of one call of git.
+constexpr std::size_t max_diff = 256 * 1024 * 1024;
+
 constexpr char diff_examples[] = R"(
 Examples:
   autoexec diff 9ac87d36                    # what a command has changed
@@ -110,6 +113,7 @@ git::Words git_options(const DiffOptions& o)
     git::Words options{"--no-color"};
     if (o.stat) options.push_back(fmt::format("--stat={}", diff_columns()));
     if (o.names) options.emplace_back("--name-only");
+    if (!o.stat && !o.names && ::isatty(STDOUT_FILENO) != 1) options.emplace_back("--binary");
     return options;
 }
 
@@ -141,7 +145,8 @@ asio::awaitable<int> print_diffs(const DiffOptions& o, std::vector<Work> works,
         }
         const auto output = co_await git::compare(*repository, std::move(what), git_options(o));
         if (!output.ok()) refuse(work, git::reason_of(output));
-        if (output.cut) refuse(work, "it is larger than 256 MiB; use --stat, or name paths");
+        if (output.cut || text.size() + output.output.size() > max_diff)
+            refuse(work, "it is larger than 256 MiB; use --stat, or name a step or paths");
         if (output.output.empty()) print_message("{}: no changes\n", name_of(work));
         if (works.size() > 1 && !output.output.empty()) text += name_of(work) + '\n';
         text += output.output;

@@ -49,7 +49,9 @@ void run_editor(const Work& work)
 
 int open_worktree(const OpenOptions& options)
 {
-    const auto work = work_to_open(project_root(options), options);
+    auto work = work_to_open(project_root(options), options);
+    // A journal may come with a repository: as an argument, it must not be an option.
+    work.worktree = std::filesystem::absolute(work.worktree);
     std::error_code ec;
     if (!std::filesystem::is_directory(work.worktree, ec))
         fail(exit_usage,

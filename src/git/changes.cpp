@@ -113,7 +113,9 @@ std::optional<Entry> entry_of(const Repository& repository, const fs::path& fold
 
 asio::awaitable<ProgramOutput> compare(const Repository& repository, Comparison what, Words options)
 {
-    Words words{"diff", "--no-ext-diff", "--no-textconv", "--find-renames"};
+    // With a configuration like `diff.noprefix`, `git apply` would not read it.
+    Words words{"diff",           "--no-ext-diff",   "--no-textconv",
+                "--find-renames", "--src-prefix=a/", "--dst-prefix=b/"};
     std::ranges::move(options, std::back_inserter(words));
     add_comparison(words, std::move(what));
     co_return co_await repository.git.run(repository.bare, std::move(words));
@@ -143,7 +145,9 @@ asio::awaitable<ChangeList> list_changes(const Repository& repository, Compariso
     add_comparison(words, std::move(what));
     const auto output = co_await repository.git.run(repository.bare, std::move(words));
     ChangeList list;
-    if (output.ok())
+    if (output.ok() && output.cut)
+        list.problem = "There are too many changed files.";
+    else if (output.ok())
         list.files = parse_changes(output.output);
     else
         list.problem = fmt::format("The commits cannot be compared: {}", reason_of(output));
@@ -168,6 +172,7 @@ asio::awaitable<CurrentFiles> current_files(Repository& repository, fs::path fol
     }
     const auto head = co_await repository.head_of(entry->context());
     current.head = head.commit;
+    current.head_tree = head.tree;
     SnapshotOptions limits;
     limits.max_file_bytes = repository.options.max_file_bytes;
     limits.head_tree = head.tree;
@@ -175,11 +180,11 @@ asio::awaitable<CurrentFiles> current_files(Repository& repository, fs::path fol
     current.tree = std::move(snapshot.files);
     current.problem = std::move(snapshot.problem);
     if (!snapshot.large.empty())
-        current.warnings.push_back(fmt::format("Not shown, because larger than {}: {}",
+        current.warnings.push_back(fmt::format("Left out, because larger than {}: {}",
                                                size_text(repository.options.max_file_bytes),
                                                listed(snapshot.large)));
     if (!snapshot.repositories.empty())
-        current.warnings.push_back(fmt::format("Not shown, because they are repositories: {}",
+        current.warnings.push_back(fmt::format("Left out, because they are repositories: {}",
                                                some_of(std::move(snapshot.repositories))));
     co_return current;
 }

@@ -57,7 +57,8 @@ std::vector<FileChange> parse_changes(std::string_view output);
 struct CurrentFiles {
     std::string tree;  ///< The id of a tree; empty if there is a problem.
     std::string head;  ///< The commit that is checked out; empty: none yet.
-    Words warnings;    ///< What it does not contain.
+    std::string head_tree;
+    Words warnings;  ///< What it does not contain.
     Problem problem;
 };
 

@@ -73,11 +73,16 @@ TEST_CASE("diff shows what a command has changed in its worktree, also when it i
 TEST_CASE("a diff can be applied, and says when nothing was changed")
 {
     Project project;
-    REQUIRE(project.run({"run", "--new-worktree", "w", "printf 'a\\033[2Jb\\n' >file"}).code == 0);
+    REQUIRE(project
+                .run({"run", "--new-worktree", "w",
+                      "printf 'a\\033[2Jb\\n' >file; printf 'a\\000b' >binary"})
+                .code == 0);
+    project.git({"config", "diff.noprefix", "true"});
     write_file(project.root().parent_path() / "patch",
                project.run({"diff", newest_execution(project)}).out);
     project.git({"apply", (project.root().parent_path() / "patch").string()});
     CHECK(read_file(project.root() / "file") == "a\x1b[2Jb\n");
+    CHECK(read_file(project.root() / "binary") == std::string("a\0b", 3));
     project.git({"checkout", "-q", "file"});
 
     REQUIRE(project.run({"run", "--new-worktree", "idle", "true"}).code == 0);
@@ -209,6 +214,18 @@ TEST_CASE("open starts the editor in the worktree, or prints its path")
     CHECK(read_file(opened) == tree.string() + "\n");
     project.set("VISUAL", "no-such-editor");
     CHECK(contains(project.run({"open", run, "b"}).err, "cannot run the editor 'no-such-editor'"));
+
+    // A journal that came with a repository.
+    const auto journal = project.records() / "workflow-state" / (run + ".jsonl");
+    auto text = read_file(journal);
+    const auto place = "\"" + tree.string() + "\"";
+    for (auto at = text.find(place); at != text.npos; at = text.find(place))
+        text.replace(at, place.size(), "\"-evil\"");
+    write_file(journal, text);
+    fs::create_directories(project.root() / "-evil");
+    project.set("VISUAL", "printf '%s\\n' >" + opened.string());
+    CHECK(project.run({"open", run, "b"}).code == 0);
+    CHECK(read_file(opened) == (project.root() / "-evil").string() + "\n");
 
     const auto whole = project.run({"open", run, "--print"});
     CHECK(whole.code == 2);

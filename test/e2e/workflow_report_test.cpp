@@ -175,6 +175,8 @@ TEST_CASE("a run says which uncommitted changes its steps have not seen")
     auto ended = project.go();
     CHECK(ended.code == 0);
     CHECK_FALSE(contains(ended.err, "not seen"));
+    CHECK(project.go({"--with-changes"}).code == 0);
+    CHECK_FALSE(contains(project.git({"log", "--format=%s", project.branch()}), "Uncommitted"));
 
     project.write("file", "changed\n");
     project.write("new", "new\n");
@@ -187,6 +189,9 @@ TEST_CASE("a run says which uncommitted changes its steps have not seen")
     CHECK_FALSE(contains(project.go({"-q"}).err, "not seen"));
     CHECK_FALSE(contains(project.go({"--base", "HEAD"}).err, "not seen"));
     CHECK_FALSE(contains(project.run_workflow().err, "not seen"));
+    const auto detached = project.go({"--detach"});
+    CHECK(contains(detached.err, "2 files with uncommitted changes were not seen by the steps"));
+    CHECK(project.run({"wait", lines_of(detached.out).at(0)}).code == 0);
 
     const auto status = project.git({"status", "--porcelain"});
     ended = project.go({"--with-changes"});

@@ -2,6 +2,7 @@
 
 #include "cli/session/file_changes.hpp"
 #include "cli/session/markdown.hpp"
+#include "cli/workflow/manual_step.hpp"
 #include "cli/workflow/runs.hpp"
 #include "text/text.hpp"
 
@@ -94,6 +95,9 @@ std::string reasons_of(const RunEntry& run)
         if (!step.reason.empty())
             text += fmt::format("- {} {}: {}\n", code_span(step.id), to_string(step.state),
                                 code_span(step.reason));
+        else if (step.answer)
+            text +=
+                fmt::format("- {}: {}\n", code_span(step.id), code_span(words_of(*step.answer)));
     return text.empty() ? text : "\n## Reasons\n\n" + text;
 }
 

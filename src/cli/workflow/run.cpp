@@ -231,16 +231,17 @@ int run_workflow(const WorkflowRunCommandOptions& options)
     AutoExecutionConfigManager manager({}, root);
     const auto agents = apply_configuration(options, manager, workflow, run);
     if (options.dry_run) return dry_run(options, root, agents, workflow, run);
-    if (options.detach) return detach_run(root, options.json);
     const bool starts_from_checkout =
         run.worktrees != WorktreeMode::in_place && options.base.empty();
     const auto here = current_worktree(options, root);
-    if (options.with_changes) run.base = commit_of_changes(root, here);
     // Before the run, during which the user may change more.
     const auto unseen = starts_from_checkout && !options.with_changes && !options.session.quiet
                             ? uncommitted_files(here)
                             : std::vector<std::string>();
-    const int code = run_live(options, manager, agents, std::move(workflow), std::move(run));
+    if (options.with_changes && !options.detach) run.base = commit_of_changes(root, here);
+    const int code = options.detach
+                         ? detach_run(root, options.json)
+                         : run_live(options, manager, agents, std::move(workflow), std::move(run));
     print_message(unseen_sentence(unseen));
     return code;
 }

@@ -42,6 +42,10 @@ asio::awaitable<int> make_commit_of_changes(std::shared_ptr<git::Repository> ope
     auto current = co_await git::current_files(repository, worktree);
     if (!current.problem.empty()) fail(exit_internal, "--with-changes: {}", current.problem);
     for (const auto& warning : current.warnings) print_message("warning: {}\n", warning);
+    if (current.tree == current.head_tree) {
+        commit = std::move(current.head);
+        co_return exit_completed;
+    }
     git::Words parents{current.head};
     const auto made = co_await repository.commit_tree(
         std::move(current.tree), std::move(parents),

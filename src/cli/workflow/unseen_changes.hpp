@@ -14,7 +14,8 @@ std::vector<std::string> uncommitted_files(const std::filesystem::path& worktree
 /// `2 files with uncommitted changes were not seen by the steps: a, b. …`, with a newline. Pure.
 std::string unseen_sentence(const std::vector<std::string>& files);
 
-/// A commit of the files of the worktree, whose parent is its HEAD. No branch is changed. Throws
+/// A commit of the files of the worktree, whose parent is its HEAD, or HEAD itself if nothing has
+/// changed. No branch is changed. Throws
 /// `Failure` if it cannot be made.
 std::string commit_of_changes(const std::filesystem::path& root,
                               const std::filesystem::path& worktree);
