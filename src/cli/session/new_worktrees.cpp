@@ -70,7 +70,7 @@ asio::awaitable<std::string> NewWorktrees::commit_of(std::string ref)
 asio::awaitable<files::UniqueFd> NewWorktrees::lock_name(std::string name, std::string& problem)
 {
     const auto ex = co_await asio::this_coro::executor;
-    asio::steady_timer pause(ex);
+    asio::steady_timer timer(ex);
     const auto path = opened_.repository->common / "autoexec" / "new-worktrees.lock";
     error_code ec;
     const auto folder = files::make_folders(path.parent_path(), ec);
@@ -91,8 +91,8 @@ asio::awaitable<files::UniqueFd> NewWorktrees::lock_name(std::string name, std::
             co_return files::UniqueFd();
         }
         error_code ignored;
-        pause.expires_after(lock_pause);
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        timer.expires_after(lock_pause);
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
     problem = fmt::format("{} cannot be locked: {}.", path.string(), ec.message());
     co_return files::UniqueFd();
