@@ -35,6 +35,7 @@ asio::awaitable<std::optional<git::ChangeList>> changes_of(const git::Repository
                                                            const Work& work)
 {
     if (work.base.empty() || work.commit.empty()) co_return std::nullopt;
+    if (work.base == work.commit) co_return git::ChangeList();
     git::Comparison what(work.base, work.commit);
     auto changes = co_await git::list_changes(repository, std::move(what));
     if (!changes.problem.empty()) co_return std::nullopt;
