@@ -59,9 +59,10 @@ TEST_CASE("intervals and times of day are expressions of systemd")
     CHECK(calendar_of_time("23:59:30") == "*-*-* 23:59:30");
     CHECK(calendar_of_time("Mon,Thu 03:00") == "Mon,Thu *-*-* 03:00:00");
     CHECK(calendar_of_time("*-*-01 03:00") == "*-*-01 03:00");
-    CHECK(calendar_of_time("weekly") == "weekly");
+    for (const auto* const text : {"weekly", "03:00 America/New_York", "03:00 Etc/GMT+1"})
+        CHECK(calendar_of_time(text) == text);
     for (const auto* const text :
-         {"", "3", "24:00", "03:60", " 03:00", "03:00\n", "a;b", "%h", "x\"y"})
+         {"", "3", "24:00", "03:60", " 03:00", "03:00\n", "a;b", "%h", "x\"y", "--help"})
         CHECK_FALSE(calendar_of_time(text));
 }
 
@@ -98,8 +99,16 @@ TEST_CASE("paths and words keep their meaning in units")
     auto other = schedule;
     other.file = "/home/me/other/flow.yaml";
     CHECK(unit_name(other) != unit_name(schedule));
-    for (const auto* const path : {"/a\nb", "/a\\", "/a ", ""}) {
+    for (const auto* const path : {"/a\nb", "/a\\", "/a ", "", "/a\xff"}) {
         other.file = path;
+        CHECK_FALSE(unit_problem(other).empty());
+    }
+    other = schedule;
+    other.program = "/opt/it's/autoexec";  // however it is quoted
+    CHECK_FALSE(unit_problem(other).empty());
+    for (const auto& word : {std::string("\xff"), std::string(max_unit_bytes, 'x')}) {
+        other = schedule;
+        other.words = {word};
         CHECK_FALSE(unit_problem(other).empty());
     }
 }

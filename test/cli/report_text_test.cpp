@@ -36,7 +36,7 @@ TEST_CASE("a report names who has answered a manual step, and why")
     step.state = StepState::completed;
     step.answer = StepAnswer{StepDecision::approved, "ada@host", "in `blue`\n@team", {}};
     const auto text = report_text(report_with(step));
-    CHECK(has(text, "\n## Reasons\n\n- `ask`: ``approved by ada@host: in `blue`\\n@team``\n"));
+    CHECK(has(text, "\n## Reasons\n\n- `ask`: ``approved by ada@host: in `blue`; @team``\n"));
 }
 
 TEST_CASE("no text of a run leaves its cell, its line or its span")
@@ -48,7 +48,7 @@ TEST_CASE("no text of a run leaves its cell, its line or its span")
     step.reason = "<img src=x>\n\n[a](https://example.org) \x1b[31m``";
     const auto text = report_text(report_with(step));
     CHECK(has(text, "\n| `a¦b\\n# c` | failed | `` `@x` `` | "));
-    CHECK(has(text, "\n- `a|b\\n# c` failed: ```<img src=x>\\n\\n[a](https://example.org) "));
+    CHECK(has(text, "\n- `a|b\\n# c` failed: ``` <img src=x>\\n\\n[a](https://example.org) "));
     CHECK_FALSE(has(text, "\x1b"));
     CHECK_FALSE(has(text, "\n# c"));
 }

@@ -122,6 +122,10 @@ std::string unit_problem(const WorkflowSchedule& schedule)
                 "the path '{}' cannot be written into a unit: it contains a control character, is "
                 "not UTF-8, or ends with a space or backslash; rename it",
                 text::printable(text::valid_utf8(path->string())));
+    // systemd refuses such a program, however it is quoted.
+    if (schedule.program.native().find_first_of("\"'\\") != std::string::npos)
+        return fmt::format("the path of the program, '{}', has a quote or backslash; rename it",
+                           text::printable(schedule.program.string()));
     for (const auto& word : schedule.words)
         if (!is_utf8(word))
             return fmt::format("the option '{}' cannot be written into a unit: it is not UTF-8",
