@@ -242,7 +242,7 @@ void check_words(const WorkflowSchedule& schedule)
             fail(exit_usage,
                  "--detach cannot be scheduled: systemd would stop the run when the service ends");
     auto words = words_of(schedule);
-    words.insert(std::ranges::find(words, "run") + 1, "--dry-run");
+    words.insert(words.begin() + 3, "--dry-run");  // behind `workflow run`
     const auto checked = output_of(std::move(words), schedule.project);
     if (checked.ok()) return;
     print_message(checked.errors);
