@@ -34,23 +34,27 @@ std::vector<std::string> words_without_detach()
     return words;
 }
 
-// Runs of other processes may be newer; not many, within the time that this one needs to begin.
-std::string run_of(const std::filesystem::path& root, pid_t pid,
+// The run that the process has started or resumed; empty: none yet. Runs of other processes may be
+// newer; not many, within the time that this one needs to begin.
+std::string run_of(const std::filesystem::path& root, const std::string& resumed, pid_t pid,
                    std::chrono::system_clock::time_point since)
 {
     auto ids = workflow::list_runs(root);
     ids.resize(std::min(ids.size(), max_newer_runs));
+    if (!resumed.empty()) ids.push_back(resumed);
     for (const auto& id : ids) {
         std::string ignored;
         const auto run = workflow::read_run(root, id, ignored);
-        if (run && run->pid == pid && run->started_at && *run->started_at >= since) return id;
+        if (!run || run->pid != pid || run->transitions.empty()) continue;
+        const auto last = run->transitions.back().time;
+        if (last && *last >= since) return id;
     }
     return {};
 }
 
 }  // namespace
 
-int detach_run(const std::filesystem::path& root, bool as_json)
+int detach_run(const std::filesystem::path& root, const std::string& resumed, bool as_json)
 {
     // A journal has whole microseconds.
     const auto since = std::chrono::system_clock::now() - std::chrono::milliseconds(1);
@@ -64,7 +68,7 @@ int detach_run(const std::filesystem::path& root, bool as_json)
     while (!has_ended && run.empty()) {
         std::this_thread::sleep_for(run_interval);
         has_ended = ::waitpid(process.pid, &status, WNOHANG) == process.pid;
-        run = run_of(root, process.pid, since);
+        run = run_of(root, resumed, process.pid, since);
     }
     if (run.empty()) {
         std::string problem;

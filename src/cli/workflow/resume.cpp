@@ -1,5 +1,6 @@
 #include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/workflow/detached_run.hpp"
 #include "cli/workflow/live_workflow.hpp"
 #include "cli/workflow/runs.hpp"
 #include "cli/workflow/setup.hpp"
@@ -23,6 +24,7 @@ struct WorkflowResumeCommandOptions : WorkflowFlags {
     bool from_failed = false;
     bool accept_changed = false;
     bool allow_outside = false;  ///< The workflow's file may be outside the project.
+    bool detach = false;
 };
 
 /// A repository may contain a journal. So by default a run is resumed only if its workflow file is
@@ -98,6 +100,7 @@ int resume_workflow(const WorkflowResumeCommandOptions& asked)
 
     AutoExecutionConfigManager manager({}, root);
     const auto agents = apply_configuration(options, manager, *file.workflow, run);
+    if (options.detach) return detach_run(root, record.run_id, options.json);
     Resumption resumption{
         record.run_id, {options.from, options.from_failed, options.accept_changed}, record.steps};
     return run_live(options, manager, agents, *std::move(file.workflow), std::move(run),
@@ -115,6 +118,8 @@ void define_workflow_resume(CLI::App& app, WorkflowResumeCommandOptions& o)
                  "Run failed steps and the steps that depend on them again");
     app.add_flag("--accept-changed", o.accept_changed,
                  "Accept a workflow file that has changed since the run started");
+    app.add_flag("--detach", o.detach,
+                 "Resume it in a process without a terminal, print the run's id, and return");
     app.add_flag("--allow-outside", o.allow_outside, "Accept a workflow file outside the project");
 }
 

@@ -240,7 +240,7 @@ int run_workflow(const WorkflowRunCommandOptions& options)
                             : std::vector<std::string>();
     if (options.with_changes && !options.detach) run.base = commit_of_changes(root, here);
     const int code = options.detach
-                         ? detach_run(root, options.json)
+                         ? detach_run(root, {}, options.json)
                          : run_live(options, manager, agents, std::move(workflow), std::move(run));
     print_message(unseen_sentence(unseen));
     return code;
