@@ -199,8 +199,8 @@ private:
             done_.warnings.push_back(fmt::format(
                 "Not committed, because each is {}: {}. The files stay in the worktree.",
                 limit_text(repository_.options.max_file_bytes), listed(snapshot_.large)));
-        if (done_.changed && !rules_.declared.empty() && !rules_.only_declared)
-            co_await warn_of_other_files();
+        const bool has_others = !rules_.declared.empty() && !rules_.only_declared;
+        if (done_.changed && has_others && rules_.warns_of_others) co_await warn_of_other_files();
         if (snapshot_.has_submodules) {
             const auto work = co_await work_in_submodules(repository_.git, entry_);
             if (!work.empty()) done_.warnings.push_back(work);

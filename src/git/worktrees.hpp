@@ -18,8 +18,9 @@ struct NewTree {
 struct CommitRules {
     CommitRules() = default;
 
-    Words declared;              ///< Files and folders that belong to the work.
-    bool only_declared = false;  ///< Everything else is left uncommitted.
+    Words declared;               ///< Files and folders that belong to the work.
+    bool only_declared = false;   ///< Everything else is left uncommitted.
+    bool warns_of_others = true;  ///< A warning names other committed files, if any are declared.
     /// What `lay_artifacts` wrote: such files are not committed if they are unchanged and
     /// undeclared.
     std::vector<ArtifactSource> laid;
@@ -86,7 +87,7 @@ asio::awaitable<Words> bring_included(Repository& repository, Entry entry);
 /// files copied by `.worktreeinclude` are not committed. Work outside the commit (the branch's old
 /// tip, staged content that was changed again) is salvaged. Files above `max_file_bytes` are left
 /// alone and named in a warning; if such a file is declared, that is a problem and nothing is
-/// committed. If paths are declared, a warning names other committed files.
+/// committed.
 asio::awaitable<CommittedWork> commit_work(Repository& repository, fs::path tree,
                                            std::string branch, std::string message,
                                            CommitRules rules = {});

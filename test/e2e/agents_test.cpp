@@ -123,8 +123,10 @@ TEST_CASE("the installed programs can be detected")
     const auto ended = project.run({"agents", "init", "--detect", "--stdout"});
     CHECK(ended.code == 0);
     CHECK(contains(ended.out, "name: claude"));
-    CHECK(contains(ended.out, "name: shell"));
+    CHECK_FALSE(contains(ended.out, "name: shell"));
     CHECK_FALSE(contains(ended.out, "name: codex"));
+    fs::remove(project.root() / "bin/claude");
+    CHECK(contains(project.run({"agents", "init", "--detect", "--stdout"}).out, "name: shell"));
     CHECK(project.run({"agents", "init", "--detect", "--preset", "codex"}).code == 2);
 }
 

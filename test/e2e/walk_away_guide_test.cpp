@@ -1,8 +1,10 @@
+#include "support/guide.hpp"
 #include "support/project.hpp"
 #include "text/text.hpp"
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -12,17 +14,12 @@ using namespace autoexec::test;
 
 namespace {
 
-std::string guide()
-{
-    return read_file(fs::path(AUTOEXEC_SOURCE_DIR) / "doc/walk-away.md");
-}
-
 /// The code blocks of a language.
 std::vector<std::string> blocks_of(std::string_view language)
 {
     std::vector<std::string> blocks;
     bool is_inside = false;
-    for (const auto& line : lines_of(guide())) {
+    for (const auto& line : lines_of(read_file(documents / "walk-away.md"))) {
         if (is_inside && line != "```")
             blocks.back() += line + "\n";
         else if (!is_inside && line == "```" + std::string(language))
@@ -34,11 +31,11 @@ std::vector<std::string> blocks_of(std::string_view language)
     return blocks;
 }
 
-/// The commands of the program in indented blocks, without comments.
-std::vector<Words> commands()
+/// The commands of the program in indented blocks of a page, without comments.
+std::vector<Words> commands(const std::string& page)
 {
     std::vector<Words> all;
-    for (const auto& line : lines_of(guide())) {
+    for (const auto& line : lines_of(read_file(documents / page))) {
         if (!line.starts_with("    autoexec ")) continue;
         std::string problem;
         const auto text = line.substr(4, line.find(" #") - 4);
@@ -92,11 +89,14 @@ TEST_CASE("the programs in the guide pass a notification on")
     }
 }
 
-TEST_CASE("the program has each command and option of the guide")
+TEST_CASE("the program has each command and option of the guides")
 {
     Project project;
     const std::set<std::string> groups{"workflow", "queue"};
-    for (auto words : commands()) {
+    auto all = commands("walk-away.md");
+    std::ranges::move(commands("getting-started.md"), std::back_inserter(all));
+    CHECK(all.size() > 15);
+    for (auto& words : all) {
         words.erase(std::ranges::find(words, "--"), words.end());
         Words help(words.begin(), words.begin() + (groups.contains(words.front()) ? 2 : 1));
         help.emplace_back("--help");

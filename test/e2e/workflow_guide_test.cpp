@@ -1,6 +1,6 @@
 #include "autoexec/workflow.hpp"
+#include "support/guide.hpp"
 #include "support/project.hpp"
-#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -10,9 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
-#include <optional>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -27,84 +25,6 @@ using namespace autoexec;
 using namespace autoexec::test;
 
 namespace {
-
-const fs::path documents = fs::path(AUTOEXEC_SOURCE_DIR) / "doc";
-
-/// A command, and what it is said to print.
-struct Transcript {
-    std::string command;
-    Words lines;
-};
-
-struct Example {
-    std::string marker;
-    std::size_t line = 0;
-    std::string text;
-    std::vector<Transcript> transcripts;
-
-    [[nodiscard]] std::string file() const
-    {
-        for (const auto& l : lines_of(text))
-            if (l.starts_with("id: ")) return l.substr(4) + ".yaml";
-        return "workflow.yaml";
-    }
-};
-
-std::optional<std::string> marker_in(const std::string& line)
-{
-    constexpr std::string_view begin = "<!-- ";
-    constexpr std::string_view end = " -->";
-    if (!line.starts_with(begin) || !line.ends_with(end)) return std::nullopt;
-    return line.substr(begin.size(), line.size() - begin.size() - end.size());
-}
-
-/// Reads the guide from top to bottom.
-class GuideReader {
-public:
-    std::vector<Example> read()
-    {
-        for (const auto& line : lines_of(read_file(documents / "workflows.md"))) {
-            ++number_;
-            if (in_block_)
-                add_to_block(line);
-            else
-                look_at(line);
-        }
-        return std::move(examples_);
-    }
-
-private:
-    void add_to_block(const std::string& line)
-    {
-        in_block_ = line != "```";
-        if (in_block_) examples_.back().text += line + "\n";
-    }
-
-    void look_at(const std::string& line)
-    {
-        constexpr std::string_view indent = "    ";
-        if (auto marker = marker_in(line)) {
-            marker_ = *std::move(marker);
-        } else if (line == "```yaml") {
-            in_block_ = true;
-            examples_.push_back({std::exchange(marker_, {}), number_, {}, {}});
-        } else if (line.starts_with("    $ ")) {
-            REQUIRE(!examples_.empty());
-            in_transcript_ = true;
-            examples_.back().transcripts.push_back({line.substr(6), {}});
-        } else if (in_transcript_ && line.starts_with(indent)) {
-            examples_.back().transcripts.back().lines.push_back(line.substr(indent.size()));
-        } else {
-            in_transcript_ = false;
-        }
-    }
-
-    std::vector<Example> examples_;
-    std::string marker_;
-    std::size_t number_ = 0;
-    bool in_block_ = false;
-    bool in_transcript_ = false;
-};
 
 /// The project of the guide's reader: a `make` that knows its targets, an agent `claude` that makes
 /// what is expected of it and is content with itself more each time, and two more worktrees.
@@ -182,60 +102,10 @@ done
 )sh";
 };
 
-bool is_short_id(std::string_view word)
-{
-    return word.size() == 8 && word.find_first_not_of("0123456789abcdef") == word.npos;
-}
-
-/// The beginning of the part of a run's id that says when it was: `-20261127-120455-717272`.
-std::size_t stamp_in(std::string_view word)
-{
-    constexpr std::string_view form = "-00000000-000000-000000";
-    for (std::size_t at = 0; at + form.size() <= word.size(); ++at) {
-        std::string piece(word.substr(at, form.size()));
-        for (auto& c : piece)
-            if (std::isdigit(static_cast<unsigned char>(c))) c = '0';
-        if (piece == form) return at;
-    }
-    return word.npos;
-}
-
-std::string word_without_chance(std::string word)
-{
-    if (const auto at = stamp_in(word); at != word.npos) return word.replace(at, 23, "-RUN");
-    std::string end;
-    while (!word.empty() && (word.back() == ',' || word.back() == ':')) {
-        end.insert(end.begin(), word.back());
-        word.pop_back();
-    }
-    if (is_short_id(word)) return "ID" + end;
-    if (word.find('@', 1) != word.npos) return "WHO" + end;
-    if (text::parse_iso(word) || text::has_form(word, "dd:dd:dd")) return "WHEN" + end;
-    if (text::has_form(word, "+dddd") || text::has_form(word, "-dddd")) return "ZONE" + end;
-    const bool has_unit = word.find_first_not_of("0123456789.") != word.npos;
-    if (has_unit && text::parse_duration(word)) return "TIME" + end;
-    return word + end;
-}
-
-/// A line as it is each time: what depends on chance is replaced, columns count for nothing.
-std::string line_without_chance(const std::string& line)
-{
-    std::istringstream words(line);
-    std::string text;
-    for (std::string word; words >> word;) text += " " + word_without_chance(word);
-    return text;
-}
-
 void check_shown(const Transcript& transcript, const Ended& ended)
 {
-    std::set<std::string> printed;
-    for (const auto& text : {ended.out, ended.err})
-        for (const auto& line : lines_of(text)) printed.insert(line_without_chance(line));
-    for (const auto& line : transcript.lines) {
-        if (line == "…") continue;
-        CHECK_MESSAGE(printed.contains(line_without_chance(line)), line, "\nis not printed, but\n",
-                      ended.out, ended.err);
-    }
+    for (const auto& line : Comparison().missing(transcript, ended))
+        FAIL_CHECK(line, "\nis not printed, but\n", ended.out, ended.err);
 }
 
 bool is_run(const Transcript& transcript)
@@ -505,7 +375,7 @@ TEST_SUITE_BEGIN("workflow guide");
 
 TEST_CASE("each workflow of the guide runs as the guide describes")
 {
-    const auto examples = GuideReader().read();
+    const auto examples = read_page("workflows.md");
     CHECK(examples.size() >= 14);
     for (const auto& example : examples) {
         CAPTURE(example.line);

@@ -60,7 +60,8 @@ void define_agents_init(CLI::App& app, AgentsInitOptions& o)
                                fmt::join(preset_names(), ", ")))
         ->type_name("NAME")
         ->allow_extra_args(false);
-    app.add_flag("--detect", o.detect, "Add an agent for each preset whose program is installed");
+    app.add_flag("--detect", o.detect,
+                 "Add an agent for each preset whose program is installed, or else shell");
     app.add_option("--template", o.from_template, "Copy FILE, which must be valid")
         ->type_name("FILE");
     app.add_flag("--minimal", o.minimal, "Write no comments");

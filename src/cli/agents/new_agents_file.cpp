@@ -59,6 +59,8 @@ Programs detect_presets(const fs::path& root)
         if (!agent::find_program(name, AgentDefinition{}, root).found.empty())
             found.push_back(&program);
     }
+    // With two agents, each command would have to name one.
+    if (found.size() > 1) std::erase(found, programs::find_program(agent::shell_name));
     return found;
 }
 

@@ -19,7 +19,7 @@ std::vector<std::string_view> preset_names();
 /// an unknown name.
 Programs choose_presets(const std::vector<std::string>& wanted);
 
-/// The presets whose programs are installed; the shell is.
+/// The presets whose programs are installed; the shell only if no other is.
 Programs detect_presets(const std::filesystem::path& root);
 
 [[nodiscard]] std::filesystem::path agents_file_of(const std::filesystem::path& root);

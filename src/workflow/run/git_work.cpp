@@ -255,8 +255,9 @@ git::CommitRules GitWork::commit_rules(std::size_t i) const
     git::CommitRules rules;
     rules.declared = artifacts_of(i);
     rules.laid = state_.step(i).laid;
-    rules.only_declared =
-        inputs_.workflow.steps[i].commit.value_or(inputs_.workflow.commit) == CommitScope::creates;
+    const auto& step = inputs_.workflow.steps[i];
+    rules.only_declared = step.commit.value_or(inputs_.workflow.commit) == CommitScope::creates;
+    rules.warns_of_others = !step.creates.empty();  // results alone describe no work
     return rules;
 }
 
