@@ -117,6 +117,7 @@ struct StepEntry {
     /// Of a manual step that waits. Absent if people do all steps of the run.
     std::optional<ManualWait> wait;
     std::optional<StepAnswer> answer;  ///< Of a manual step.
+    std::string child_run;             ///< The run of the workflow that the step uses; empty: none.
 
     bool operator==(const StepEntry&) const = default;
 };
@@ -136,6 +137,9 @@ struct RunEntry {
     std::string error;
     std::int64_t pid = 0;
     bool automatic = true;  ///< False: commands are published for people.
+    // Of a child run: the step that uses its workflow, and the run of that step. Otherwise empty.
+    std::string parent_run;
+    std::string parent_step;
     std::vector<StepEntry> steps;
 
     /// Unique among the runs of a project.

@@ -99,6 +99,8 @@ struct WorkflowItems {
     std::string best_by;
 };
 
+struct Workflow;
+
 /// A step: a command for an agent, and the conditions under which it runs.
 struct WorkflowStep {
     std::string id;    ///< Unique in the workflow.
@@ -107,12 +109,16 @@ struct WorkflowStep {
     // What it runs: agent and action, from which a command is built, or one of the others.
     std::string agent;
     std::string action;
-    boost::json::object params;  ///< Flags of the built command.
+    boost::json::object params;  ///< Flags of the built command, or parameters of `used`.
     std::string command;
     std::vector<std::string> argv;
     /// A person does it, also where agents run the other steps: the command is for the person, and
     /// may be absent.
     std::optional<ManualStep> manual;
+    /// Another workflow, which runs in a run of its own: the file, as this one names it, and what
+    /// it has. Both or none.
+    std::string uses;
+    std::shared_ptr<const Workflow> used;
 
     // When.
     std::vector<std::string> needs;    ///< `requires`: artifacts that must be there.
@@ -191,13 +197,15 @@ struct Workflow {
     std::optional<std::chrono::milliseconds> timeout;
 
     std::string path;  ///< Of the file; empty: made by an application.
-    std::string hash;  ///< SHA-256 of the file, in hexadecimal; may be empty.
+    /// SHA-256 of the file and of those that it uses, in hexadecimal; may be empty.
+    std::string hash;
 };
 
 /// A workflow from a file, or the reasons why it cannot be used.
 struct LoadedWorkflow {
     std::optional<Workflow> workflow;  ///< Absent if there are errors.
-    std::vector<Diagnostic> errors;    ///< Lines ascending.
+    /// Those of the file, lines ascending, then those of each file that it uses.
+    std::vector<Diagnostic> errors;
     std::vector<Diagnostic> warnings;
     /// The dependencies between its steps, for `WorkflowRunOptions::plan`.
     std::shared_ptr<const workflow::Plan> plan;
@@ -215,11 +223,14 @@ struct WorkflowReadOptions {
     /// Unknown keys are warnings. Otherwise they are errors: a step whose `if` was not read would
     /// run.
     bool lenient = false;
+    /// Where files must be that steps use, after links are resolved. Empty: in the folder of the
+    /// file that is read.
+    std::filesystem::path project_root;
     /// Where artifacts that no step creates must exist; empty: not checked.
     std::filesystem::path worktree;
     /// Parameters that will be given, besides those with defaults. Absent: not checked.
     std::optional<boost::json::object> params;
-    /// Checks the `agent` of a step. Null: not checked.
+    /// Checks the `agent` of a step, also in files that are used. Null: not checked.
     std::function<std::optional<WorkflowStepProblem>(const WorkflowStep&)> check_agent;
     /// Called when a workflow without errors has been read, to set `worktree` and `params` by what
     /// it declares. May be null.

@@ -90,7 +90,8 @@ struct WorkflowRunOptions {
     /// Called on the executor's strand before steps start. A sentence lets no other one start: the
     /// run fails with this error, and can be resumed. Null: none is refused.
     std::function<std::string()> refuse_start;
-    /// Called on the executor's strand after each transition. Must not throw.
+    /// Called on the executor's strand after each transition, also of child runs: those of steps
+    /// that use another workflow. Must not throw.
     std::function<void(const WorkflowEvent&)> on_event;
 };
 

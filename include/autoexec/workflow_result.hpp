@@ -77,6 +77,7 @@ struct StepResult {
     std::string code;
     std::chrono::milliseconds duration{0};  ///< From its start to its end, including waits.
     std::optional<StepAnswer> answer;       ///< Of a manual step.
+    std::string child_run;  ///< The run of the workflow that the step uses; empty: none.
     /// Absent if no command was run. Its exit code and signal come from the program, `reported`
     /// from the agent, `verified` from the executor.
     std::optional<ExecutionResult> execution;
@@ -135,6 +136,9 @@ struct WorkflowEvent {
     /// For `step_waiting` of a manual step, also when a resumed run waits again. Absent if people
     /// do all steps of the run.
     std::optional<ManualWait> wait;
+    std::string workflow_id;
+    /// Of a child run: the steps that use its workflow, outermost first, with `/` between them.
+    std::string parent_steps;
 };
 std::string_view to_string(WorkflowEvent::Type type) noexcept;
 

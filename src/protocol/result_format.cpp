@@ -172,6 +172,7 @@ json::object to_json(const StepResult& result)
     out["branch"] = text::text_or_null(result.branch);
     out["commit"] = text::text_or_null(result.commit);
     if (result.answer) out["answer"] = protocol::to_json(*result.answer);
+    if (!result.child_run.empty()) out["child_run"] = result.child_run;
     return out;
 }
 

@@ -103,6 +103,8 @@ struct Encoder {
             {"merge_into", text::text_or_null(run.merge_into)},
             {"params", run.params}};
         if (!run.env.empty()) out["env"] = variables(run.env);
+        if (!run.parent_run.empty()) out["parent_run"] = run.parent_run;
+        if (!run.parent_run.empty()) out["parent_step"] = run.parent_step;
         out["steps"] = std::move(steps);
         return out;
     }
@@ -130,6 +132,7 @@ struct Encoder {
             out["base"] = it.tree->base;
             out["laid"] = json_of(it.tree->laid);
         }
+        if (!it.child_run.empty()) out["child_run"] = it.child_run;
         return out;
     }
 
@@ -334,6 +337,8 @@ private:
         run.base = text("base");
         run.branch = text("branch");
         run.merge_into = text("merge_into");
+        run.parent_run = text("parent_run");
+        run.parent_step = text("parent_step");
         if (const auto* const params = line_.if_contains("params"); params && params->is_object())
             run.params = params->get_object();
         if (const auto* const env = line_.if_contains("env"); env && env->is_object())
@@ -364,6 +369,7 @@ private:
     {
         StepStarted it{text("step"), round(), text("execution_id"), text("worktree"), {}};
         if (in_.string("tree")) it.tree = tree();
+        it.child_run = text("child_run");
         return it;
     }
 
@@ -399,6 +405,7 @@ private:
         result.duration = std::chrono::milliseconds(std::llround(
             1000 * std::clamp(in_.number("duration_seconds").value_or(0), 0.0, max_seconds)));
         result.answer = read_step_answer(in.object("answer"));
+        result.child_run = in.string("child_run").value_or("");
         result.execution = read_execution(in);
         if (!result.execution) {
             result.code = in.string("error_code").value_or("");

@@ -39,6 +39,8 @@ struct RunStarted {
     std::string base;  ///< A commit; empty: none.
     std::string branch;
     std::string merge_into;
+    std::string parent_run;  ///< Of a child run; otherwise empty.
+    std::string parent_step;
     boost::json::object params;              ///< Redacted.
     std::map<std::string, std::string> env;  ///< Redacted.
     std::vector<Step> steps;
@@ -69,6 +71,7 @@ struct StepStarted {
     std::string execution_id;
     std::string worktree;
     std::optional<StepTree> tree;  ///< Present where it continues in an existing worktree.
+    std::string child_run = {};    ///< Its run, which need not exist yet, if it uses a workflow.
 };
 
 struct StepPrepared {

@@ -19,7 +19,8 @@
 ///
 /// Each YAML block of the guide stands below a comment: `<!-- run: completes -->` or `fails`,
 /// `<!-- manual: completes -->`, `<!-- validate -->`, or `<!-- refused: PART OF THE MESSAGE -->`.
-/// The indented `$` lines below a block are run after another, and what they show must be printed.
+/// One below `<!-- file -->` is a file that the next one uses. The indented `$` lines below a block
+/// are run after another, and what they show must be printed.
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -30,7 +31,7 @@ namespace {
 /// what is expected of it and is content with itself more each time, and two more worktrees.
 class GuideProject : public Project {
 public:
-    explicit GuideProject(const Example& example)
+    explicit GuideProject(const Example& example, const std::vector<Example>& used = {})
     {
         const auto stage = root().parent_path() / "stage";
         write_file(stage / "make", make_script);
@@ -38,6 +39,7 @@ public:
         write_file(stage / "agent", agent_script);
         set("PATH", stage.string() + ":" AUTOEXEC_BINARY_DIR ":" + std::getenv("PATH"));
         write(example.file(), example.text);
+        for (const auto& file : used) write(file.file(), file.text);
         if (contains(example.text, "agent: "))
             add_agent("claude",
                       "/bin/sh '" + (stage / "agent").string() + "' {command_file_path} {step_id}");
@@ -147,10 +149,10 @@ void check_run(const GuideProject& project, const Example& example)
     }
 }
 
-void check_example(const Example& example)
+void check_example(const Example& example, const std::vector<Example>& used)
 {
     constexpr std::string_view refused = "refused: ";
-    const GuideProject project(example);
+    const GuideProject project(example, used);
     const auto validated = project.run({"workflow", "validate", "--strict", example.file()});
     if (example.marker.starts_with(refused)) {
         CHECK(validated.code == 3);
@@ -377,10 +379,14 @@ TEST_CASE("each workflow of the guide runs as the guide describes")
 {
     const auto examples = read_page("workflows.md");
     CHECK(examples.size() >= 14);
+    std::vector<Example> used;
     for (const auto& example : examples) {
         CAPTURE(example.line);
         CHECK_MESSAGE(!example.marker.empty(), "it says not what becomes of it");
-        check_example(example);
+        if (example.marker == "file")
+            used.push_back(example);
+        else
+            check_example(example, std::exchange(used, {}));
     }
 }
 
@@ -492,7 +498,9 @@ TEST_CASE("the page of the program lists the keys of the JSON output")
                   "  - id: a\n"
                   "    argv: ['true']\n"
                   "    gate: {condition: params.prompt == 'x' or a.round == 2, on_fail: retry}\n"
-                  "  - {id: b, manual: {until: 1ms, on_deadline: approve}}\n");
+                  "  - {id: b, manual: {until: 1ms, on_deadline: approve}}\n"
+                  "  - {id: c, uses: used.yaml}\n");
+    project.write("used.yaml", "id: used\nsteps: [{id: z, argv: ['true']}]\n");
     const auto lines =
         objects_of(project.run({"workflow", "run", "w.yaml", "--json", "-p", "y"}).out);
     REQUIRE(lines.size() > 5);
@@ -503,17 +511,19 @@ TEST_CASE("the page of the program lists the keys of the JSON output")
     CHECK(without(keys_of(lines.back()), "event") ==
           first_column("cli.md", "| key of the result |"));
     auto of_step = keys_of(lines.back().at("steps").at(0).as_object());
-    of_step.merge(keys_of(lines.back().at("steps").at(1).as_object()));
+    for (const auto k : {1, 2}) of_step.merge(keys_of(lines.back().at("steps").at(k).as_object()));
     of_step.insert("queued_seconds");  // absent if it did not wait for a millisecond
     CHECK(of_step == first_column("cli.md", "| key of a step's result |"));
 
     const auto run = objects_of(project.run({"workflow", "status", "--json"}).out).at(0);
     const auto of_run = first_column("cli.md", "| key of a run |");
-    CHECK(keys_of(run) == of_run);
-    CHECK(keys_of(run.at("steps").at(0).as_object()) ==
+    const auto of_parent = without(without(of_run, "parent_run"), "parent_step");
+    CHECK(keys_of(run) == of_parent);
+    CHECK(keys_of(run.at("steps").at(2).as_object()) ==
           first_column("cli.md", "| key of its `steps` |"));
-    const auto listed = objects_of(project.run({"workflow", "list", "--json"}).out).at(0);
-    CHECK(keys_of(listed) == without(of_run, "steps"));
+    const auto listed = objects_of(project.run({"workflow", "list", "--json"}).out);
+    CHECK(keys_of(listed.at(0)) == without(of_parent, "steps"));
+    CHECK(keys_of(listed.at(1)) == without(of_run, "steps"));
 
     const auto valid = objects_of(project.run({"workflow", "validate", "--json", "w.yaml"}).out);
     for (const auto& key : keys_of(valid.at(0)))

@@ -16,7 +16,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -97,6 +99,17 @@ struct World {
     int agent_life = 0;
 };
 
+/// The newest run that is no child run; empty: none has begun.
+std::string outermost_run(const World& world)
+{
+    std::string problem;
+    for (const auto& id : workflow::list_runs(world.project.path()))
+        if (const auto run = workflow::read_run(world.project.path(), id, problem);
+            run && run->parent_run.empty())
+            return id;
+    return {};
+}
+
 /// An executor, from its start to its end, however that comes.
 struct Life {
     explicit Life(World& w) : world(w)
@@ -139,9 +152,9 @@ struct Life {
     void start(const Workflow& w) { executor->async_run(w, options, handler()); }
     void resume(const Workflow& w, WorkflowResumeOptions what = {})
     {
-        const auto runs = workflow::list_runs(world.project.path());
-        REQUIRE(runs.size() == 1);
-        executor->async_resume(runs.front(), w, std::move(what), options, handler());
+        const auto run = outermost_run(world);
+        REQUIRE_FALSE(run.empty());
+        executor->async_resume(run, w, std::move(what), options, handler());
     }
     std::size_t recover()
     {
@@ -173,9 +186,9 @@ struct Life {
 std::vector<workflow::StepRecord> steps_of(const World& world)
 {
     std::string problem;
-    const auto runs = workflow::list_runs(world.project.path());
-    REQUIRE_FALSE(runs.empty());
-    auto record = workflow::read_run(world.project.path(), runs.front(), problem);
+    const auto run = outermost_run(world);
+    REQUIRE_FALSE(run.empty());
+    auto record = workflow::read_run(world.project.path(), run, problem);
     REQUIRE_MESSAGE(record, problem);
     return std::move(record->steps);
 }
@@ -305,9 +318,8 @@ void approve_when_asked(World& world, Life& life)
 template <class Check>
 std::size_t after_each_line(const World& world, Check check)
 {
-    const auto runs = workflow::list_runs(world.project.path());
-    const auto file =
-        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(runs.front());
+    const auto file = world.project / ".tapps-agents/workflow-state" /
+                      workflow::journal_name(outermost_run(world));
     const auto whole = read_file(file);
     std::size_t cuts = 0;
     for (auto end = whole.find('\n') + 1; end < whole.size(); end = whole.find('\n', end) + 1) {
@@ -552,6 +564,139 @@ TEST_CASE("a run is resumed from a journal that ends after any of its lines")
             CHECK((s.state == StepState::skipped) == (s.id == "mend" || s.id == "rests"));
     });
     CHECK(cuts > 20);
+}
+
+// Each item is written and reviewed by a workflow, whose gate sends back once.
+Workflow with_child_runs(bool idempotent = true)
+{
+    auto review = step("review", {"code"});
+    review.gate = gate("review.round >= 2", to("code"));
+    auto task = workflow_of({step("code"), review});
+    task.id = "task";
+    for (auto& s : task.steps) s.idempotent = idempotent;
+    WorkflowStep each;
+    each.id = "do";
+    each.uses = "task.yaml";
+    each.used = std::make_shared<const Workflow>(std::move(task));
+    each.depends_on = {"first"};
+    each.for_each.emplace();
+    each.for_each->list = {"x", "y"};
+    auto w = workflow_of({step("first"), each, step("last", {"do"})});
+    for (auto* const s : {&w.steps[0], &w.steps[2]}) s->idempotent = true;
+    return w;
+}
+
+TEST_CASE("a run with child runs is resumed wherever it was killed, and nothing runs twice")
+{
+    const auto w = with_child_runs();
+    bool is_over = false;
+    for (int n = 0; !is_over; ++n) {
+        INFO("killed after handler ", n);
+        World world;
+        {
+            Life first(world);
+            first.start(w);
+            for (int k = 0; k < n && !first.done; ++k) REQUIRE(world.clock->step(first.ctx));
+            is_over = first.done;
+        }
+        if (is_over) CHECK(n > 150);
+        if (is_over || outermost_run(world).empty() || steps_of(world).empty()) continue;
+        Life second(world);
+        second.resume(w);
+        second.live();
+        const bool only_its_end =
+            second.result.error.find("nothing left to do") != std::string::npos;
+        if (!only_its_end)
+            CHECK_MESSAGE(second.result.status == WorkflowStatus::completed, second.result.error);
+        for (const auto& [id, rounds] : std::map<std::string, std::size_t>{
+                 {"first", 1}, {"code", 4}, {"review", 4}, {"last", 1}})
+            CHECK(count(world.taken, id) == rounds);
+        // No child run is left without its step.
+        std::set<std::string> named;
+        for (const auto& s : steps_of(world)) named.insert(s.child_run);
+        for (const auto& id : workflow::list_runs(world.project.path())) {
+            std::string problem;
+            const auto run = workflow::read_run(world.project.path(), id, problem);
+            REQUIRE(run);
+            if (!run->transitions.empty() && !run->parent_run.empty()) CHECK(named.contains(id));
+        }
+    }
+}
+
+TEST_CASE("a run with child runs is resumed from a journal that ends after any of its lines")
+{
+    const auto w = with_child_runs();
+    World world;
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+        REQUIRE(life.result.status == WorkflowStatus::completed);
+    }
+    const auto before = world.taken.size();
+    std::size_t taken = before;
+    const auto cuts = after_each_line(world, [&] {
+        Life life(world);
+        life.resume(w);
+        life.live();
+        CHECK_FALSE(life.ec);
+        CHECK(life.result.status == WorkflowStatus::completed);
+        // Never more than what a whole run takes.
+        CHECK(world.taken.size() - taken <= before);
+        taken = world.taken.size();
+    });
+    CHECK(cuts > 10);
+}
+
+TEST_CASE("what a cancellation has ended in a child run is resumed, and nothing else runs again")
+{
+    World world;
+    const auto w = with_child_runs();
+    asio::cancellation_signal cancel;
+    {
+        Life life(world);
+        life.executor->async_run(w, life.options,
+                                 asio::bind_cancellation_slot(cancel.slot(), life.handler()));
+        world.clock->at(8s, [&] { cancel.emit(asio::cancellation_type::partial); });
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::cancelled);
+    }
+    CHECK(world.taken == Lines{"first", "code", "review"});
+    Life life(world);
+    life.resume(w);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    // The review that was in flight runs again, in its second round, and passes.
+    CHECK(count(world.taken, "code") == 3);
+    CHECK(count(world.taken, "review") == 4);
+    CHECK(workflow::list_runs(world.project.path()).size() == 3);
+}
+
+TEST_CASE("a child run that has failed is resumed on request")
+{
+    World world;
+    const auto w = with_child_runs(false);
+    world.failing["review"] = 1;
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::failed);
+    }
+    Life plain(world);
+    plain.resume(w);
+    plain.live();
+    CHECK(plain.result.error.find("To run again what failed: --from-failed") != std::string::npos);
+    Life life(world);
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    // The review runs again, in its second round, and passes.
+    CHECK(count(world.taken, "code") == 3);
+    CHECK(count(world.taken, "review") == 4);
+    CHECK(workflow::list_runs(world.project.path()).size() == 3);
 }
 
 TEST_CASE("a cancellation reaches a step that was adopted")

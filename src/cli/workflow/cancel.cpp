@@ -15,7 +15,8 @@ struct WorkflowCancelOptions : CommonOptions {
 RunRecord find_alive(const std::filesystem::path& root, const std::string& wanted)
 {
     if (wanted.empty()) {
-        auto run = newest_run(root, [](const RunRecord& one) { return one.alive; });
+        auto run = newest_run(
+            root, [](const RunRecord& one) { return one.alive && one.parent_run.empty(); });
         if (!run) fail(exit_usage, "no workflow is running");
         return *std::move(run);
     }

@@ -45,7 +45,8 @@ std::string run_of(const std::filesystem::path& root, const std::string& resumed
     for (const auto& id : ids) {
         std::string ignored;
         const auto run = workflow::read_run(root, id, ignored);
-        if (!run || run->pid != pid || run->transitions.empty()) continue;
+        const bool is_own = run && run->pid == pid && run->parent_run.empty();
+        if (!is_own || run->transitions.empty()) continue;
         const auto last = run->transitions.back().time;
         if (last && *last >= since) return id;
     }

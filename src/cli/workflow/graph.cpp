@@ -1,4 +1,5 @@
 #include "cli/session/configuration.hpp"
+#include "cli/session/project.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/setup.hpp"
 #include "workflow/plan/plan.hpp"
@@ -17,6 +18,7 @@ int draw_graph(const WorkflowGraphOptions& options)
 {
     WorkflowReadOptions read;
     read.lenient = options.lenient;
+    read.project_root = folder_of_used(options.path, project_root({}));
     const auto file = read_workflow_file(options.path, false, read);
     require_usable(file, true);
     const auto as = options.dot       ? WorkflowDrawing::dot

@@ -28,6 +28,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -37,21 +38,64 @@ namespace {
 
 bool has_command_for_nobody(const Workflow& workflow)
 {
-    return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
-        return step.agent.empty() && !step.command.empty() && !step.manual;
+    bool has = false;
+    for_all_steps(workflow, [&has](const WorkflowStep& step) {
+        has |= step.agent.empty() && !step.command.empty() && !step.manual;
     });
+    return has;
 }
 
-/// How many commands may run at once: a list may have as many items as it is allowed.
-std::size_t count_commands(const Workflow& workflow)
+constexpr std::size_t max_counted = 100'000;  // more never run at once
+
+using CommandCounts = std::map<const Workflow*, std::size_t>;
+
+/// How many commands may run at once: a list may have as many items as it is allowed. `counts`: of
+/// workflows that are used.
+std::size_t count_commands(const Workflow& workflow, CommandCounts& counts)
 {
     std::size_t count = 0;
-    for (const auto& step : workflow.steps)
-        count += !step.for_each                  ? 1
-                 : step.for_each->source.empty() ? step.for_each->list.size()
-                                                 : step.for_each->max_items;
+    for (const auto& step : workflow.steps) {
+        const auto items = !step.for_each                  ? 1
+                           : step.for_each->source.empty() ? step.for_each->list.size()
+                                                           : step.for_each->max_items;
+        std::size_t of_each = 1;
+        if (step.used) {
+            const auto known = counts.find(step.used.get());
+            of_each = known != counts.end() ? known->second : count_commands(*step.used, counts);
+            counts.insert_or_assign(step.used.get(), of_each);
+        }
+        count = std::min(count + items * of_each, max_counted);
+    }
     return count;
 }
+
+std::size_t count_commands(const Workflow& workflow)
+{
+    CommandCounts counts;
+    return count_commands(workflow, counts);
+}
+
+/// An event of a child run, as it is shown: with the steps that led to it before the step's id.
+struct ShownEvent {
+    explicit ShownEvent(const WorkflowEvent& e) : event(e)
+    {
+        if (e.parent_steps.empty()) return;
+        const auto name = [&e](const std::string& id) {
+            return fmt::format("{}/{}", e.parent_steps, id);
+        };
+        if (!e.step_id.empty()) event.step_id = name(e.step_id);
+        for (auto& id : event.steps) id = name(id);
+        if (e.result == nullptr) return;
+        result = *e.result;
+        result.id = name(result.id);
+        event.result = &result;
+    }
+    ShownEvent(const ShownEvent&) = delete;
+    ShownEvent& operator=(const ShownEvent&) = delete;
+
+    WorkflowEvent event;
+    StepResult result;
+};
 
 /// Keeps references to `options`, `manager` and `agents`.
 class LiveWorkflow {
@@ -76,11 +120,11 @@ public:
         session_.executor().subscribe(display_);
         run_.refuse_start = [this] { return session_.budget_refusal(); };
         run_.on_event = [this](const WorkflowEvent& event) { show(event); };
-        if (resumption_)
-            for (const auto& step : resumption_->steps) {
+        if (resumption_) {
+            for (const auto& step : resumption_->steps)
                 if (has_ended(step)) display_->record_earlier(step.id, step.state);
-                usage_.insert(step.usage.begin(), step.usage.end());
-            }
+            usage_ = usage_with_children(session_.root(), resumption_->steps);
+        }
         session_.budget().add_earlier(usage_);
         // A resumed run decides on its own whether interrupted steps get another attempt.
         if (!session_.options().error_handling) run_.max_attempts = 1;
@@ -144,6 +188,7 @@ private:
         if (has_run && event.result->execution->usage)
             usage_.insert_or_assign(event.result->execution->execution_id,
                                     *event.result->execution->usage);
+        if (has_run && !event.parent_steps.empty()) needed_input_ |= needed_input(*event.result);
         const auto lost = has_run ? session_.lost_output(*event.result->execution) : std::string();
         if (lost.empty()) return show_now(event);
         auto result = *event.result;
@@ -156,14 +201,15 @@ private:
 
     void show_now(const WorkflowEvent& event)
     {
-        display_->record(event);
+        const ShownEvent shown(event);
+        display_->record(shown.event);
         if (options_.json)
             print_json(json_of(event));
         else
-            print(event);
-        if (!options_.session.quiet) explain(event);
+            print(shown.event);
+        if (!options_.session.quiet) explain(event, shown.event);
         display_->screen().redraw();
-        if (auto notification = notification_of(event, workflow_.id))
+        if (auto notification = notification_of(event, event.workflow_id))
             session_.notifications().add(*std::move(notification));
     }
 
@@ -176,7 +222,7 @@ private:
 
     [[nodiscard]] boost::json::object json_of(const WorkflowEvent& event) const
     {
-        auto line = to_json(event, workflow_.id);
+        auto line = to_json(event, event.workflow_id);
         if (line.contains("result")) add_estimate(line["result"], *event.result);
         return line;
     }
@@ -192,17 +238,21 @@ private:
                              after_state(*event.result, prices_));
     }
 
-    void explain(const WorkflowEvent& event) const
+    void explain(const WorkflowEvent& event, const WorkflowEvent& shown) const
     {
         const auto count = workflow_.steps.size();
-        if (event.type == WorkflowEvent::Type::run_started)
+        const bool is_start = event.type == WorkflowEvent::Type::run_started;
+        if (is_start && event.parent_steps.empty())
             print_message("Run {}: {} {}\n", text::printable(event.run_id), count,
                           count == 1 ? "step" : "steps");
-        if (event.type == WorkflowEvent::Type::step_waiting) print_manual_step(event);
+        else if (is_start)
+            print_message("{}: child run {}\n", text::printable(event.parent_steps),
+                          text::printable(event.run_id));
+        if (event.type == WorkflowEvent::Type::step_waiting) print_manual_step(event, shown);
         if (event.type == WorkflowEvent::Type::step_ended) print_warnings(*event.result);
         if (event.type == WorkflowEvent::Type::step_ended && event.result->execution)
             print_message(excerpt_of(*event.result->execution));
-        const auto sentence = sentence_of(event);
+        const auto sentence = sentence_of(shown);
         if (!sentence.empty()) print_message("{}\n", sentence);
     }
 
@@ -224,16 +274,17 @@ private:
         return text::printable(text::quote_words(words));
     }
 
-    void print_wait(const WorkflowEvent& event) const
+    void print_wait(const WorkflowEvent& event, const WorkflowEvent& shown) const
     {
         StepEntry step;
         step.wait = event.wait;
         const bool is_approval = event.wait->is_approval;
         std::vector<std::string> ids = {event.run_id, event.step_id};
         // Another round may have begun when a person answers.
-        if (std::ranges::any_of(workflow_.steps, [](const auto& s) { return s.gate.has_value(); }))
-            ids.insert(ids.end(), {"--round", std::to_string(event.round)});
-        print_message("{}: {}\n  Worktree: {}\n  {}: {} (or {})\n", text::printable(event.step_id),
+        bool has_gates = false;
+        for_all_steps(workflow_, [&](const auto& s) { has_gates |= s.gate.has_value(); });
+        if (has_gates) ids.insert(ids.end(), {"--round", std::to_string(event.round)});
+        print_message("{}: {}\n  Worktree: {}\n  {}: {} (or {})\n", text::printable(shown.step_id),
                       text::printable(waiting_sentence(step)),
                       text::printable(shown_path(event.worktree)),
                       is_approval ? "To answer" : "When done",
@@ -241,13 +292,15 @@ private:
                       is_approval ? "reject" : "fail");
     }
 
-    void print_manual_step(const WorkflowEvent& event) const
+    void print_manual_step(const WorkflowEvent& event, const WorkflowEvent& shown) const
     {
-        if (event.wait) return print_wait(event);
+        if (event.wait) return print_wait(event, shown);
         const auto file = event.worktree / control_files::simple;
+        std::vector<std::string> ids{event.step_id};
+        if (!event.parent_steps.empty()) ids.insert(ids.begin(), event.run_id);
         print_message("{}: waiting for you. Instructions: {}. When done: {}\n",
-                      text::printable(event.step_id), text::printable(shown_path(file)),
-                      words_to_answer("done", {event.step_id}));
+                      text::printable(shown.step_id), text::printable(shown_path(file)),
+                      words_to_answer("done", std::move(ids)));
     }
 
     void conclude() const
@@ -297,10 +350,15 @@ private:
 
     [[nodiscard]] bool needed_input() const
     {
-        return std::ranges::any_of(result_.steps, [](const StepResult& step) {
-            return step.execution && step.execution->error &&
-                   step.execution->error->code == error_codes::input_needed;
-        });
+        return needed_input_ || std::ranges::any_of(result_.steps, [](const StepResult& step) {
+                   return needed_input(step);
+               });
+    }
+
+    static bool needed_input(const StepResult& step)
+    {
+        return step.execution && step.execution->error &&
+               step.execution->error->code == error_codes::input_needed;
     }
 
     const WorkflowFlags& options_;
@@ -314,6 +372,7 @@ private:
     ModelPrices prices_;
     protocol::UsageByExecution usage_;  ///< Of all rounds, and before a resumption.
     asio::cancellation_signal cancel_;
+    bool needed_input_ = false;  ///< Of a step in a child run.
     error_code ec_;
     WorkflowResult result_;
 };

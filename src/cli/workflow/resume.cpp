@@ -40,6 +40,12 @@ public:
     {
         if (options_.run.empty()) return find_newest();
         auto run = find_run(root_, options_.run);
+        std::string ignored;
+        if (!run.parent_run.empty() && workflow::read_run(root_, run.parent_run, ignored))
+            fail(exit_usage,
+                 "{} is the child run of the step '{}' of {}, which resumes it: autoexec workflow "
+                 "resume {}",
+                 run.run_id, run.parent_step, run.parent_run, run.parent_run);
         if (!may_resume(run))
             fail(exit_invalid,
                  "{} names the workflow file {}, which is outside the project; check that file, "
@@ -52,7 +58,8 @@ private:
     [[nodiscard]] RunRecord find_newest() const
     {
         auto run = newest_run(root_, [this](const RunRecord& r) {
-            if (r.alive || r.status == WorkflowStatus::completed) return false;
+            const bool is_child = !r.parent_run.empty();
+            if (r.alive || is_child || r.status == WorkflowStatus::completed) return false;
             if (!may_resume(r)) report_skipped(r);
             return may_resume(r);
         });
@@ -92,6 +99,7 @@ int resume_workflow(const WorkflowResumeCommandOptions& asked)
     if (!options.automatic) options.automatic = record.automatic;
     WorkflowReadOptions read;
     read.lenient = options.lenient;
+    read.project_root = folder_of_used(record.path, root);
     auto file = read_workflow_file(record.path, false, read);
     require_usable(file, options.session.quiet);
     auto run = make_run_options(options);

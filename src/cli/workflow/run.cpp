@@ -88,6 +88,7 @@ Workflow read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
 {
     WorkflowReadOptions check;
     check.lenient = o.lenient;
+    check.project_root = folder_of_used(o.path, root);
     check.prepare = [&](const Workflow& workflow, WorkflowReadOptions& more) {
         choose_place(o, root, workflow, run);
         run.params = typed_params(params, workflow.params);
@@ -136,6 +137,7 @@ private:
         const auto& manual = inputs_.workflow.steps[i].manual;
         if (manual) return manual->by.empty() ? "a person" : redactor_.redact(manual->by);
         if (command.runs_nothing) return "nobody";
+        if (command.uses_workflow) return "a child run";
         if (!inputs_.options.automatic) return "a person";
         const auto& request = command.request;
         if (options_.session.external_agent && request.agent.empty()) return "any agent";
@@ -200,12 +202,13 @@ int dry_run(const WorkflowFlags& options, const std::filesystem::path& root, con
 // In one folder, the work of each try would be that of all.
 void refuse_tries(const Workflow& workflow)
 {
-    for (const auto& step : workflow.steps)
+    for_all_steps(workflow, [](const WorkflowStep& step) {
         if (step.for_each && !step.for_each->best_by.empty())
             fail(exit_usage,
                  "step '{}': with 'best_of', each try needs a worktree of its own; run the "
                  "workflow in a git repository, without --in-place and --worktree",
                  text::printable(step.id));
+    });
 }
 
 int run_workflow(const WorkflowRunCommandOptions& options)

@@ -9,6 +9,7 @@
 #include <boost/json/array.hpp>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,7 @@ boost::json::object json_of_step(const StepEntry& step, const ModelPrices& price
     o["commit"] = text_or_null(step.commit);
     o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
     protocol::add_estimate(o["usage"], protocol::spending_of(step.usage, prices));
+    if (!step.child_run.empty()) o["child_run"] = step.child_run;
     o["waiting_for"] = nullptr;
     if (step.wait) o["waiting_for"] = protocol::to_json(*step.wait);
     o["answer"] = nullptr;
@@ -57,15 +59,15 @@ bool is_run_called(std::string_view id, std::string_view wanted)
 
 RunRecord find_run(const std::filesystem::path& root, std::string_view wanted)
 {
+    if (wanted.empty()) {
+        auto newest = newest_run(root, [](const RunRecord& run) { return run.parent_run.empty(); });
+        if (!newest) fail(exit_usage, "no workflow runs found");
+        return *std::move(newest);
+    }
     auto ids = workflow::list_runs(root);
-    if (ids.empty() && wanted.empty()) fail(exit_usage, "no workflow runs found");
     const bool is_whole = std::find(ids.begin(), ids.end(), wanted) != ids.end();
-    if (wanted.empty())
-        ids.resize(1);
-    else
-        std::erase_if(ids, [&](const auto& id) {
-            return is_whole ? id != wanted : !is_run_called(id, wanted);
-        });
+    std::erase_if(
+        ids, [&](const auto& id) { return is_whole ? id != wanted : !is_run_called(id, wanted); });
     if (ids.size() != 1)
         fail(exit_usage, "{} '{}'; see autoexec workflow list",
              ids.empty() ? "no run matches" : "several runs match", wanted);
@@ -118,6 +120,30 @@ protocol::UsageByExecution usage_of(const RunEntry& run)
     return usage;
 }
 
+// A journal is a file like others: it may name any run, also its own.
+protocol::UsageByExecution usage_with_children(const std::filesystem::path& root,
+                                               const std::vector<StepEntry>& steps)
+{
+    protocol::UsageByExecution usage;
+    std::set<std::string> seen;
+    std::vector<std::string> open;
+    const auto add = [&](const std::vector<StepEntry>& some) {
+        for (const auto& step : some) {
+            usage.insert(step.usage.begin(), step.usage.end());
+            const auto& id = step.child_run;
+            if (!id.empty() && seen.insert(id).second) open.push_back(id);
+        }
+    };
+    add(steps);
+    while (!open.empty()) {
+        std::string ignored;
+        const auto run = workflow::read_run(root, open.back(), ignored);
+        open.pop_back();
+        if (run) add(run->steps);
+    }
+    return usage;
+}
+
 boost::json::object to_json(const RunEntry& run)
 {
     std::optional<double> seconds;
@@ -135,6 +161,8 @@ boost::json::object to_json(const RunEntry& run)
     o["duration_seconds"] = text::or_null(seconds);
     o["automatic"] = run.automatic;
     o["pid"] = run.pid;
+    if (!run.parent_run.empty()) o["parent_run"] = run.parent_run;
+    if (!run.parent_run.empty()) o["parent_step"] = run.parent_step;
     o["branch"] = text::text_or_null(run.branch);
     o["commit"] = text::text_or_null(run.commit);
     o["steps_total"] = run.steps.size();
@@ -143,10 +171,12 @@ boost::json::object to_json(const RunEntry& run)
     return o;
 }
 
-boost::json::object to_json_with_steps(const RunEntry& run, const ModelPrices& prices)
+boost::json::object to_json_with_steps(const RunEntry& run, const protocol::UsageByExecution& used,
+                                       const ModelPrices& prices)
 {
     auto o = to_json(run);
-    protocol::add_estimate(o["usage"], protocol::spending_of(usage_of(run), prices));
+    o["usage"] = protocol::usage_or_null(protocol::total_of(used));
+    protocol::add_estimate(o["usage"], protocol::spending_of(used, prices));
     boost::json::array steps;
     for (const auto& step : run.steps) steps.emplace_back(json_of_step(step, prices));
     o["steps"] = std::move(steps);

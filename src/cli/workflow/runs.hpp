@@ -17,7 +17,7 @@ namespace autoexec::cli {
 bool is_run_called(std::string_view id, std::string_view wanted);
 
 /// The run with this id, or the only one whose id begins or ends with these characters, at least
-/// four; if empty, the newest. Throws `Failure` if there is none.
+/// four; if empty, the newest that is no child run. Throws `Failure` if there is none.
 workflow::RunRecord find_run(const std::filesystem::path& root, std::string_view wanted);
 
 /// The newest run for which `holds` returns true.
@@ -38,9 +38,14 @@ std::size_t count_ended(const RunEntry& run);
 /// Of all its steps.
 protocol::UsageByExecution usage_of(const RunEntry& run);
 
+/// Of the steps, with that of their child runs.
+protocol::UsageByExecution usage_with_children(const std::filesystem::path& root,
+                                               const std::vector<StepEntry>& steps);
+
 /// The keys of a run that all subcommands print.
 boost::json::object to_json(const RunEntry& run);
 /// The same with its steps, and an estimate of what was not reported.
-boost::json::object to_json_with_steps(const RunEntry& run, const ModelPrices& prices);
+boost::json::object to_json_with_steps(const RunEntry& run, const protocol::UsageByExecution& used,
+                                       const ModelPrices& prices);
 
 }  // namespace autoexec::cli

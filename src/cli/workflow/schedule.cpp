@@ -277,7 +277,9 @@ bool start_timer(UserManager& manager, const ScheduleFiles& files, bool keeps_ti
 
 int write_schedule(const ScheduleOptions& o, WorkflowSchedule schedule)
 {
-    auto file = read_workflow_file(o.file, false);
+    WorkflowReadOptions read;
+    read.project_root = folder_of_used(o.file, schedule.project);
+    auto file = read_workflow_file(o.file, false, read);
     require_usable(file, false);
     schedule.calendar = calendar_of(o);
     schedule.words = o.program;

@@ -3,9 +3,10 @@
 #include "cli/flags.hpp"
 #include "cli/session/configuration.hpp"
 #include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
 #include "protocol/command_file.hpp"
-#include "text/json.hpp"
 #include "text/text.hpp"
+#include "workflow/plan/params.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -13,48 +14,15 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <map>
+#include <tuple>
+#include <utility>
 
 namespace autoexec::cli {
 namespace {
 
+namespace fs = std::filesystem;
 namespace json = boost::json;
-
-std::optional<json::value> number_in(const std::string& text)
-{
-    const auto reading = text::read_json_object("{\"value\":" + text + "}");
-    if (reading.kind != text::JsonReading::Kind::valid) return std::nullopt;
-    const auto* const value = reading.object.if_contains("value");
-    if (reading.object.size() != 1 || value == nullptr || !value->is_number()) return std::nullopt;
-    return *value;
-}
-
-/// A list as JSON, or of texts with commas between them.
-json::value list_in(const std::string& text)
-{
-    const auto reading = text::read_json_object("{\"value\":" + text + "}");
-    const auto* const value = reading.kind == text::JsonReading::Kind::valid
-                                  ? reading.object.if_contains("value")
-                                  : nullptr;
-    if (value != nullptr && value->is_array()) return *value;
-    json::array items;
-    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
-        const auto comma = std::min(text.find(',', at), text.size());
-        items.emplace_back(text.substr(at, comma - at));
-        at = comma + 1;
-    }
-    return items;
-}
-
-json::value value_of(const std::string& text, const json::value& declared)
-{
-    const bool open = declared.is_null();
-    if (declared.is_array()) return list_in(text);
-    if ((open || declared.is_bool()) && (text == "true" || text == "false")) return text == "true";
-    if (!open && !declared.is_number()) return json::value(text);
-    const auto number = number_in(text);
-    if (number && (!open || text::dump_line(*number) == text)) return *number;
-    return json::value(text);
-}
 
 // The lower limit counts.
 void warn_of_budgets(const Workflow& workflow, const SessionFlags& flags,
@@ -69,10 +37,10 @@ void warn_of_budgets(const Workflow& workflow, const SessionFlags& flags,
             "warning: Step '{}': Its {} is higher than the limit per command: {} applies\n",
             text::printable(step.id), key, limit);
     };
-    for (const auto& step : workflow.steps) {
+    for_all_steps(workflow, [&](const WorkflowStep& step) {
         if (max_cost > 0 && step.max_cost > max_cost) warn(step, "max_cost", max_cost);
         if (max_tokens > 0 && step.max_tokens > max_tokens) warn(step, "max_tokens", max_tokens);
-    }
+    });
 }
 
 /// `NAME=VALUE`: each name once.
@@ -113,10 +81,32 @@ std::map<std::string, std::string> variables_of(const WorkflowFlags& options,
 
 bool needs_agents_file(const Workflow& workflow)
 {
-    return std::any_of(workflow.steps.begin(), workflow.steps.end(), [](const WorkflowStep& step) {
+    bool needs = false;
+    for_all_steps(workflow, [&needs](const WorkflowStep& step) {
         const bool has_program = !step.argv.empty() || !step.shell.empty();
-        return !step.manual && (!has_program || !step.agent.empty());
+        needs |= !step.manual && !step.used && (!has_program || !step.agent.empty());
     });
+    return needs;
+}
+
+using Copies = std::map<const Workflow*, std::shared_ptr<const Workflow>>;
+
+/// Also of the workflows that it uses: of each a copy.
+void set_timeouts(Workflow& workflow, std::chrono::milliseconds timeout, Copies& copies)
+{
+    for (auto& step : workflow.steps) {
+        if (step.used) {
+            auto& copy = copies[step.used.get()];
+            if (!copy) {
+                auto changed = std::make_shared<Workflow>(*step.used);
+                set_timeouts(*changed, timeout, copies);
+                copy = std::move(changed);
+            }
+            step.used = copy;
+        } else if (!step.timeout && !step.manual) {
+            step.timeout = timeout;
+        }
+    }
 }
 
 }  // namespace
@@ -163,6 +153,22 @@ CLI::Option* add_run_id(CLI::App& app, const char* name, std::string& run, const
     return app.add_option(name, run, help)->type_name("RUN");
 }
 
+void for_all_steps(const Workflow& workflow, const std::function<void(const WorkflowStep&)>& visit)
+{
+    std::vector<const Workflow*> all{&workflow};
+    for (std::size_t k = 0; k < all.size(); ++k)
+        for (const auto& step : all[k]->steps) {
+            visit(step);
+            const bool is_new = step.used && std::ranges::count(all, step.used.get()) == 0;
+            if (is_new) all.push_back(step.used.get());
+        }
+}
+
+fs::path folder_of_used(const fs::path& file, const fs::path& root)
+{
+    return is_within(file, root) ? root : fs::path();
+}
+
 WorkflowFile read_workflow_file(const std::string& path, bool strict,
                                 const WorkflowReadOptions& options)
 {
@@ -174,11 +180,12 @@ WorkflowFile read_workflow_file(const std::string& path, bool strict,
         file.workflow.reset();
         for (auto& warning : loaded.warnings) warning.severity = Diagnostic::Severity::error;
     }
-    std::merge(loaded.errors.begin(), loaded.errors.end(), loaded.warnings.begin(),
-               loaded.warnings.end(), std::back_inserter(file.diagnostics),
-               [](const Diagnostic& a, const Diagnostic& b) {
-                   return std::pair(a.line, a.column) < std::pair(b.line, b.column);
-               });
+    file.diagnostics = std::move(loaded.errors);
+    std::ranges::move(loaded.warnings, std::back_inserter(file.diagnostics));
+    const auto place = [&path](const Diagnostic& one) {
+        return std::tuple(one.path != path, one.path, one.line, one.column);
+    };
+    std::ranges::stable_sort(file.diagnostics, {}, place);
     return file;
 }
 
@@ -205,7 +212,8 @@ json::object typed_params(const ParamWords& words, const json::object& declared)
     for (const auto& [name, text] : words) {
         const auto* const like = declared.if_contains(name);
         const bool is_prose = name == "prompt" && (like == nullptr || like->is_null());
-        params[name] = is_prose ? json::value(text) : value_of(text, like ? *like : json::value());
+        params[name] = is_prose ? json::value(text)
+                                : workflow::typed_param(text, like ? *like : json::value());
     }
     return params;
 }
@@ -226,8 +234,8 @@ WorkflowRunOptions make_run_options(const WorkflowFlags& options)
 Agents apply_configuration(const WorkflowFlags& options, AutoExecutionConfigManager& manager,
                            Workflow& workflow, WorkflowRunOptions& run)
 {
-    for (auto& step : workflow.steps)
-        if (!step.timeout && !step.manual) step.timeout = options.timeout;
+    Copies copies;
+    if (options.timeout) set_timeouts(workflow, *options.timeout, copies);
     manager.set_workflow_metadata(workflow.metadata);
     const auto config = load_configuration(manager, options.session.quiet);
     if (!options.session.quiet) warn_of_budgets(workflow, options.session, config);

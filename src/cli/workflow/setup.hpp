@@ -10,6 +10,8 @@
 #include <boost/json/object.hpp>
 
 #include <chrono>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,12 +44,20 @@ void add_workflow_flags(CLI::App& app, WorkflowFlags& flags);
 CLI::Option* add_lenient(CLI::App& app, bool& lenient);
 CLI::Option* add_run_id(CLI::App& app, const char* name, std::string& run, const char* help);
 
-/// A workflow file and its problems, ordered by line.
+/// A workflow file and its problems, ordered by line, and then those of files that it uses.
 struct WorkflowFile {
     std::optional<Workflow> workflow;  ///< Absent: it cannot be used.
     std::vector<Diagnostic> diagnostics;
     std::shared_ptr<const workflow::Plan> plan;
 };
+
+/// Calls `visit` with the steps of the workflow and of those that it uses, each once.
+void for_all_steps(const Workflow& workflow, const std::function<void(const WorkflowStep&)>& visit);
+
+/// Where the files must be that a workflow file uses: the project, or its own folder if it is not
+/// in the project.
+std::filesystem::path folder_of_used(const std::filesystem::path& file,
+                                     const std::filesystem::path& root);
 
 /// `strict`: warnings are errors.
 WorkflowFile read_workflow_file(const std::string& path, bool strict,

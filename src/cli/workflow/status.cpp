@@ -37,13 +37,15 @@ std::string age_of(const StepEntry& step, bool alive)
 
 void print(const StepEntry& step, bool alive, std::size_t width, const ModelPrices& prices)
 {
-    const bool has_logs = step.attempts > 0 || (!has_ended(step) && !step.wait);
+    const bool has_logs =
+        step.attempts > 0 || (!has_ended(step) && !step.wait && step.child_run.empty());
     const auto id = has_logs ? short_id(step.execution_id) : std::string();
     auto line =
         fmt::format(" {} {:>7}  {}", cell(id, 8), age_of(step, alive), cell(step.id, width));
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
     if (const auto usage = to_text(protocol::spending_of(step.usage, prices)); !usage.empty())
         line += "  " + usage;
+    if (!step.child_run.empty()) line += "  " + text::printable(step.child_run);
     if (step.wait) line += "  " + text::printable(waiting_sentence(step));
     if (step.answer && step.reason.empty()) line += "  " + text::printable(words_of(*step.answer));
     if (!step.reason.empty()) line += "  " + text::printable(step.reason);
@@ -51,14 +53,17 @@ void print(const StepEntry& step, bool alive, std::size_t width, const ModelPric
     print_state_line("", word_for(step, alive), 11, line);
 }
 
-void print(const RunEntry& run, const ModelPrices& prices)
+void print(const RunEntry& run, const protocol::UsageByExecution& used, const ModelPrices& prices)
 {
     const auto duration = duration_of(run);
-    const auto usage = to_text(protocol::spending_of(usage_of(run), prices));
+    const auto usage = to_text(protocol::spending_of(used, prices));
     print_result("{}  {}, {} of {} {} ended{}{}{}\n", text::printable(run.run_id), state_of(run),
                  count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
                  duration ? ", " + text::format_duration(*duration) : std::string(),
                  usage.empty() ? "" : "; ", usage);
+    if (!run.parent_run.empty())
+        print_result("Child run of the step {} of {}\n", text::printable(run.parent_step),
+                     text::printable(run.parent_run));
     if (!run.error.empty()) print_result("{}\n", text::printable(run.error));
     std::size_t width = 0;
     for (const auto& step : run.steps) width = std::max(width, step.id.size());
@@ -72,10 +77,11 @@ int show_run(const WorkflowStatusOptions& options)
 {
     const auto root = project_root(options);
     const auto run = find_run(root, options.run);
+    const auto used = usage_with_children(root, run.steps);
     if (options.json)
-        print_json(to_json_with_steps(run, configured_prices(root)));
+        print_json(to_json_with_steps(run, used, configured_prices(root)));
     else
-        print(run, configured_prices(root));
+        print(run, used, configured_prices(root));
     return exit_completed;
 }
 

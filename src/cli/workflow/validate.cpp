@@ -73,10 +73,12 @@ WorkflowReadOptions read_options(const WorkflowValidateOptions& options, const A
 
 int validate_workflows(const WorkflowValidateOptions& options)
 {
-    const Agents agents(project_root(options), false, true);
-    const auto read = read_options(options, agents);
+    const auto root = project_root(options);
+    const Agents agents(root, false, true);
+    auto read = read_options(options, agents);
     bool all_valid = true;
     for (const auto& path : options.paths) {
+        read.project_root = folder_of_used(path, root);
         auto file = read_workflow_file(path, options.strict, read);
         check_settings(file, options.strict);
         all_valid &= file.workflow.has_value();

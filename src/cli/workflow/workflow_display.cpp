@@ -123,8 +123,9 @@ WorkflowDisplay::WorkflowDisplay(Screen::Mode mode, const Workflow& workflow)
 
 void WorkflowDisplay::publish(const Event& event)
 {
-    if (run_id_.empty() || event.workflow_id != run_id_) return;
-    auto* const row = find(event.step_id.value_or(""));
+    const auto run = runs_.find(event.workflow_id.value_or(""));
+    if (run == runs_.end()) return;
+    auto* const row = find(run->second + event.step_id.value_or(""));
     if (row == nullptr) return;
     row->attempt = event.attempt;
     if (const auto state = state_of(event); !state.empty()) row->state = state;
@@ -150,7 +151,7 @@ void WorkflowDisplay::record(const WorkflowEvent& event)
 {
     switch (event.type) {
         case WorkflowEvent::Type::run_started:
-            run_id_ = event.run_id;
+            runs_[event.run_id] = event.parent_steps.empty() ? "" : event.parent_steps + "/";
             break;
         case WorkflowEvent::Type::step_started:
             begin(event);
@@ -328,6 +329,7 @@ json::object to_json(const WorkflowEvent& event, const std::string& workflow_id)
         o["status"] = to_string(event.status);
     if (event.result != nullptr) o["state"] = to_string(event.state);
     o["message"] = text::text_or_null(event.message);
+    if (!event.parent_steps.empty()) o["parent_steps"] = event.parent_steps;
     if (event.wait) o["waiting_for"] = protocol::to_json(*event.wait);
     if (event.type == WorkflowEvent::Type::expanded || event.type == WorkflowEvent::Type::picked ||
         event.type == WorkflowEvent::Type::sent_back ||

@@ -55,7 +55,8 @@ private:
 
     Screen screen_;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-    std::string run_id_;
+    /// The prefix of the steps of each run: empty for the run itself, `STEP/` for a child run.
+    std::map<std::string, std::string, std::less<>> runs_;
     std::map<std::string, StepState> states_;
     std::set<std::string> outdated_;  ///< In flight, and will run again.
     std::vector<Row> rows_;           ///< In the order of their start.

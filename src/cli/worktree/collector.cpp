@@ -9,6 +9,7 @@
 #include "text/json.hpp"
 #include "text/text.hpp"
 #include "workflow/journal/journal.hpp"
+#include "workflow/plan/plan.hpp"
 
 #include <fmt/format.h>
 
@@ -44,8 +45,9 @@ public:
         artifacts_ = co_await git::list_artifacts(*repository_);
         // Last: the journal of a run exists before its worktrees.
         runs_ = runs_with_trees(root_);
-        for (auto age = runs_.size(); age-- > 0;)
-            if (is_wanted(runs_[age], age)) co_await collect_of(runs_[age]);
+        const auto ages = ages_of_runs();
+        for (auto k = runs_.size(); k-- > 0;)
+            if (is_wanted(runs_[k], ages[k])) co_await collect_of(runs_[k]);
         if (rules_.all)
             co_await collect_of_no_run();
         else if (rules_.older_than > rules_.older_than.zero())
@@ -54,8 +56,40 @@ public:
     }
 
 private:
+    [[nodiscard]] const TreeRun* parent_of(const TreeRun& run) const
+    {
+        const auto parent = std::ranges::find(runs_, run.parent, &TreeRun::run_id);
+        return parent == runs_.end() || run.parent.empty() ? nullptr : &*parent;
+    }
+
+    /// How many runs are newer. A child run is as old as its parent run, and not counted.
+    [[nodiscard]] std::vector<std::size_t> ages_of_runs() const
+    {
+        std::vector<std::size_t> ages;
+        std::size_t age = 0;
+        for (const auto& run : runs_) ages.push_back(parent_of(run) == nullptr ? age++ : 0);
+        for (std::size_t k = 0; k < runs_.size(); ++k)
+            if (const auto* const parent = root_of(runs_[k]); parent != &runs_[k])
+                ages[k] = ages[static_cast<std::size_t>(parent - runs_.data())];
+        return ages;
+    }
+
+    /// The outermost run. Journals that name each other in a ring lead to one of them.
+    [[nodiscard]] const TreeRun* root_of(const TreeRun& run) const
+    {
+        const auto* at = &run;
+        for (std::size_t depth = 0; depth < workflow::max_uses_depth; ++depth)
+            if (const auto* const parent = parent_of(*at)) at = parent;
+        return at;
+    }
+
     [[nodiscard]] bool is_wanted(const TreeRun& run, std::size_t age) const
     {
+        // A resumption of the parent run may resume it.
+        const auto* const root = root_of(run);
+        if (root != &run &&
+            (root->state == "running" || (!rules_.all && root->state != "completed")))
+            return false;
         if (age < rules_.keep || run.state == "running") return false;
         // The run may have been resumed after its worktrees were listed.
         if (std::chrono::system_clock::now() - run.last < rules_.older_than) return false;

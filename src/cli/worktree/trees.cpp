@@ -23,6 +23,7 @@ TreeRun tree_run(const workflow::RunRecord& run)
     TreeRun known;
     known.run_id = run.run_id;
     known.state = state_of(run);
+    known.parent = run.parent_run;
     known.branch = run.branch;
     known.transitions = run.transitions.size();
     // A transition records each worktree when it is created.

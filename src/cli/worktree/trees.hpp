@@ -19,7 +19,8 @@ namespace autoexec::cli {
 /// The worktrees and branches of a run.
 struct TreeRun {
     std::string run_id;
-    std::string state;  ///< `running`, `interrupted`, or how it ended.
+    std::string state;   ///< `running`, `interrupted`, or how it ended.
+    std::string parent;  ///< The run whose step has it as its child run; empty: none.
     // Of all rounds, whether they still exist or not.
     std::set<std::string> trees;  ///< Names.
     std::set<std::string> branches;

@@ -14,6 +14,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
 #include <utility>
 
 namespace autoexec::inline v1 {
@@ -28,6 +34,7 @@ using yaml::Report;
 
 constexpr std::size_t file_limit = 1024 * 1024;
 constexpr std::size_t max_missing = 100;  // more would not help
+constexpr std::size_t max_used_files = 100;
 
 void add_problem(const Definition& definition, const PlanProblem& problem, Report& report)
 {
@@ -44,20 +51,27 @@ void add_problem(const Definition& definition, const PlanProblem& problem, Repor
         report.error(at, std::move(message), problem.hint);
 }
 
-// The plan is usable if the report has not failed.
-std::shared_ptr<const Plan> check_plan(const Definition& definition, Report& report)
+// The plan is usable if the report has not failed. `unusable`: steps whose files cannot be used,
+// which was reported.
+std::shared_ptr<const Plan> check_plan(const Definition& definition,
+                                       const std::set<std::size_t>& unusable, Report& report)
 {
     std::vector<PlanProblem> problems;
     auto plan = workflow::make_plan(definition.workflow, problems);
-    for (const auto& problem : problems)
-        if (!definition.source_map.follows(problem)) add_problem(definition, problem, report);
+    for (const auto& problem : problems) {
+        const bool is_known =
+            problem.field == "uses" && problem.step && unusable.contains(*problem.step);
+        if (!is_known && !definition.source_map.follows(problem))
+            add_problem(definition, problem, report);
+    }
     return std::make_shared<const Plan>(std::move(plan));
 }
 
 void check_agents(const Definition& definition, const WorkflowReadOptions& options, Report& report)
 {
     for (std::size_t i = 0; i < definition.workflow.steps.size(); ++i) {
-        if (definition.workflow.steps[i].manual) continue;
+        if (definition.workflow.steps[i].manual || !definition.workflow.steps[i].uses.empty())
+            continue;
         auto step = definition.workflow.steps[i];
         const auto check = [&] {
             const auto found = options.check_agent(step);
@@ -161,15 +175,127 @@ void check_params(const Definition& definition, const json::object& given, Repor
                     definition.source_map.of_parameter(name), report);
 }
 
-void read_workflow(std::string_view text, WorkflowReadOptions options, Report& report,
-                   LoadedWorkflow& loaded)
+/// The files that steps use.
+class UsedFiles {
+public:
+    /// `first`: the file that uses them, directly or not.
+    UsedFiles(const fs::path& first, const WorkflowReadOptions& options) : lenient_(options.lenient)
+    {
+        std::error_code ignored;
+        const auto real = fs::weakly_canonical(first, ignored);
+        const auto& root = options.project_root;
+        root_ = fs::weakly_canonical(root.empty() ? real.parent_path() : root, ignored);
+        check_agent_ = options.check_agent;
+        open_.push_back({real, first});
+    }
+
+    /// Loads the files of all steps. Returns the steps whose files cannot be used.
+    std::set<std::size_t> load_all(Definition& definition, Report& report)
+    {
+        std::set<std::size_t> unusable;
+        auto& steps = definition.workflow.steps;
+        for (std::size_t i = 0; i < steps.size(); ++i) {
+            if (steps[i].uses.empty()) continue;
+            PlanProblem problem{i, "uses", 0, {}, {}};
+            steps[i].used = load(steps[i].uses, problem);
+            if (steps[i].used) continue;
+            add_problem(definition, problem, report);
+            unusable.insert(i);
+        }
+        return unusable;
+    }
+
+    std::vector<Diagnostic> errors;
+    std::vector<Diagnostic> warnings;
+
+private:
+    struct File {
+        fs::path real;
+        fs::path shown;
+    };
+
+    /// Null, with a message and a hint, if it cannot be used.
+    std::shared_ptr<const Workflow> load(const std::string& uses, PlanProblem& problem)
+    {
+        const auto named = text::printable(uses);
+        const fs::path relative = uses;
+        if (relative.is_absolute() || uses.find('\0') != std::string::npos) {
+            problem.message = fmt::format("'{}' is not a relative path", named);
+            problem.hint = "Give the path of the workflow file, relative to the file that uses it.";
+            return nullptr;
+        }
+        File file;
+        file.shown = (open_.back().shown.parent_path() / relative).lexically_normal();
+        std::error_code ec;
+        file.real = fs::canonical(open_.back().real.parent_path() / relative, ec);
+        if (!ec && !is_in_root(file.real)) {
+            problem.message = fmt::format("'{}' is outside the project", named);
+            problem.hint =
+                fmt::format("Files that steps use must be in {}, also if they are links.",
+                            text::printable(root_.string()));
+        } else if (ec) {
+            problem.message =
+                fmt::format("The workflow file '{}' cannot be read: {}", named, ec.message());
+        } else if (const auto ring = ring_to(file); !ring.empty()) {
+            problem.message = "These workflow files use each other: " + ring;
+        } else if (const auto known = read_.find(file.real); known != read_.end()) {
+            if (!known->second) problem.message = fmt::format("'{}' has errors", named);
+            return known->second;
+        } else if (open_.size() == workflow::max_uses_depth) {
+            problem.message =
+                fmt::format("Workflow files use each other more than {} deep", open_.size());
+        } else if (read_.size() == max_used_files) {
+            problem.message = fmt::format("More than {} workflow files are used", max_used_files);
+        } else {
+            return read(file, named, problem);
+        }
+        return nullptr;
+    }
+
+    std::shared_ptr<const Workflow> read(const File& file, const std::string& named,
+                                         PlanProblem& problem);
+
+    [[nodiscard]] bool is_in_root(const fs::path& real) const
+    {
+        const auto below = real.lexically_relative(root_);
+        return !below.empty() && *below.begin() != "..";
+    }
+
+    /// `a.yaml → b.yaml → a.yaml` if it is being read; otherwise empty.
+    [[nodiscard]] std::string ring_to(const File& file) const
+    {
+        const auto first = std::ranges::find(open_, file.real, &File::real);
+        std::string ring;
+        for (auto at = first; at != open_.end(); ++at)
+            ring += text::printable(at->shown.string()) + " → ";
+        return ring.empty() ? ring : ring + text::printable(first->shown.string());
+    }
+
+    bool lenient_;
+    fs::path root_;
+    std::function<std::optional<WorkflowStepProblem>(const WorkflowStep&)> check_agent_;
+    std::vector<File> open_;                                    // outermost first
+    std::map<fs::path, std::shared_ptr<const Workflow>> read_;  // null: it has errors
+};
+
+std::string hash_of(std::string_view text, const Workflow& workflow)
+{
+    std::string all(text);
+    for (const auto& step : workflow.steps)
+        if (step.used) all += "\n" + step.used->hash;
+    return text::sha256_hex(all);
+}
+
+void read_workflow(std::string_view text, WorkflowReadOptions options, UsedFiles& files,
+                   Report& report, LoadedWorkflow& loaded)
 {
     const auto root = yaml::parse_yaml(text, report);
     if (!root) return;
     auto definition = workflow::read_definition(*root, report);
     if (!definition) return;
     auto& workflow = definition->workflow;
-    loaded.plan = check_plan(*definition, report);
+    const auto unusable = files.load_all(*definition, report);
+    loaded.plan = check_plan(*definition, unusable, report);
     if (options.check_agent) check_agents(*definition, options, report);
     if (report.failed()) return;
     if (options.prepare) options.prepare(workflow, options);
@@ -178,7 +304,7 @@ void read_workflow(std::string_view text, WorkflowReadOptions options, Report& r
     if (options.params) check_params(*definition, *options.params, report);
     if (report.failed()) return;
     workflow.path = report.path();
-    workflow.hash = text::sha256_hex(text);
+    workflow.hash = hash_of(text, workflow);
     loaded.workflow = std::move(workflow);
 }
 
@@ -212,6 +338,52 @@ FoundFile read_file(const fs::path& path)
     return files::read_regular(folder.get(), name, file_limit, {info.st_uid});
 }
 
+/// Moves what was reported to the end, lines ascending.
+void take_problems(Report& report, std::vector<Diagnostic>& errors,
+                   std::vector<Diagnostic>& warnings)
+{
+    auto found = report.take_errors();
+    sort_by_place(found);
+    std::ranges::move(found, std::back_inserter(errors));
+    found = report.take_warnings();
+    sort_by_place(found);
+    std::ranges::move(found, std::back_inserter(warnings));
+}
+
+std::string unreadable_sentence(const FoundFile& found)
+{
+    return "The workflow file cannot be read: " +
+           (found.state == FoundFile::State::absent ? "it does not exist" : found.problem);
+}
+
+std::shared_ptr<const Workflow> UsedFiles::read(const File& file, const std::string& named,
+                                                PlanProblem& problem)
+{
+    const auto found = read_file(file.real);
+    if (found.state != FoundFile::State::present) {
+        problem.message = fmt::format("'{}': {}", named, unreadable_sentence(found));
+        return nullptr;
+    }
+    Report report(file.shown.string(), found.text);
+    if (!lenient_) report.refuse_unknown_keys();
+    WorkflowReadOptions options;
+    options.lenient = lenient_;
+    options.check_agent = check_agent_;
+    LoadedWorkflow loaded;
+    open_.push_back(file);
+    read_workflow(found.text, std::move(options), *this, report, loaded);
+    open_.pop_back();
+    take_problems(report, errors, warnings);
+    auto& known = read_[file.real];
+    if (loaded.workflow) {
+        loaded.workflow->path = file.real.string();
+        known = std::make_shared<const Workflow>(*std::move(loaded.workflow));
+    } else {
+        problem.message = fmt::format("'{}' has errors", named);
+    }
+    return known;
+}
+
 }  // namespace
 
 LoadedWorkflow parse_workflow(std::string_view text, const std::string& path,
@@ -220,11 +392,11 @@ LoadedWorkflow parse_workflow(std::string_view text, const std::string& path,
     Report report(path, text);
     if (!options.lenient) report.refuse_unknown_keys();
     LoadedWorkflow loaded;
-    read_workflow(text, options, report, loaded);
-    loaded.errors = report.take_errors();
-    loaded.warnings = report.take_warnings();
-    sort_by_place(loaded.errors);
-    sort_by_place(loaded.warnings);
+    UsedFiles files(path, options);
+    read_workflow(text, options, files, report, loaded);
+    take_problems(report, loaded.errors, loaded.warnings);
+    std::ranges::move(files.errors, std::back_inserter(loaded.errors));
+    std::ranges::move(files.warnings, std::back_inserter(loaded.warnings));
     return loaded;
 }
 
@@ -234,9 +406,7 @@ LoadedWorkflow load_workflow(const fs::path& path, const WorkflowReadOptions& op
     if (found.state == FoundFile::State::present)
         return parse_workflow(found.text, path.string(), options);
     Report report(path.string(), {});
-    report.error(
-        {}, "The workflow file cannot be read: " +
-                (found.state == FoundFile::State::absent ? "it does not exist" : found.problem));
+    report.error({}, unreadable_sentence(found));
     LoadedWorkflow loaded;
     loaded.errors = report.take_errors();
     return loaded;

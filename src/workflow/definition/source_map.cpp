@@ -64,8 +64,8 @@ bool is_one_of(std::span<const std::string_view> fields, std::string_view field)
 // Several fields together define what a step runs.
 bool says_what_is_run(std::string_view field)
 {
-    static constexpr std::string_view fields[]{"agent", "action", "command",
-                                               "argv",  "params", "parameters"};
+    static constexpr std::string_view fields[]{"agent", "action", "command",   "argv",
+                                               "uses",  "params", "parameters"};
     return is_one_of(fields, field);
 }
 

@@ -35,7 +35,8 @@ constexpr FieldReader::KeyAlias meant_fields[]{
     {"needs", "depends_on"}, {"after", "depends_on"}, {"dependencies", "depends_on"},
     {"if", "condition"},     {"when", "condition"},   {"retry", "metadata.retry"},
     {"run", "command"},      {"outputs", "creates"},  {"artifacts", "creates"},
-    {"approval", "manual"},  {"by", "manual.by"},     {"until", "manual.until"}};
+    {"approval", "manual"},  {"by", "manual.by"},     {"until", "manual.until"},
+    {"workflow", "uses"},    {"with", "params"}};
 
 constexpr std::pair<std::string_view, StepNeed> needs[]{{"required", StepNeed::required},
                                                         {"mandatory", StepNeed::required},
@@ -187,6 +188,7 @@ private:
         step_.action = fields_.text("action").value_or("");
         step_.command = fields_.text("command").value_or("");
         step_.argv = fields_.words("argv");
+        step_.uses = fields_.text("uses").value_or("");
         step_.shell = fields_.texts("shell");
         step_.for_each = read_items_field(fields_, step_.agent);
         if (const auto key = fields_.either("params", "parameters"); !key.empty())
@@ -312,8 +314,8 @@ StepReading read_step(const YamlNode& node, std::size_t number, int context_tier
     if (node.kind == YamlNode::Kind::mapping)
         return StepReader(node, number, context_tier, report).read();
     report.error(node.at, fmt::format("Step {}: Must be a mapping", number),
-                 "A step has an 'id' and what it runs: an 'agent' and an 'action', a 'command', or "
-                 "an 'argv'.");
+                 "A step has an 'id' and what it runs: an 'agent' and an 'action', a 'command', an "
+                 "'argv', or a file that it 'uses'.");
     StepReading reading;
     reading.wrong.emplace_back("id");
     return reading;

@@ -35,16 +35,21 @@ std::string run_id_of(std::string_view workflow_id, std::chrono::system_clock::t
     return fmt::format("{}-{}-{:06}", workflow_id, stamp, floor<microseconds>(t - second).count());
 }
 
+error_code link_to_name(int folder, const std::string& file, std::string_view run_id)
+{
+    const auto name = journal_name(run_id);
+    const bool linked = ::linkat(folder, file.c_str(), folder, name.c_str(), 0) == 0;
+    return linked ? error_code{} : last_error();
+}
+
 /// Links `file` to the name of the first free run id, and returns that id.
 std::string link_to_free_name(int folder, const std::string& file, std::string_view workflow_id,
                               std::chrono::system_clock::time_point now, error_code& ec)
 {
     for (int tries = 0; tries < max_names; ++tries) {
         auto run_id = run_id_of(workflow_id, now + std::chrono::microseconds(tries));
-        const bool linked =
-            ::linkat(folder, file.c_str(), folder, journal_name(run_id).c_str(), 0) == 0;
-        ec = linked ? error_code{} : last_error();
-        if (linked) return run_id;
+        ec = link_to_name(folder, file, run_id);
+        if (!ec) return run_id;
         if (ec.value() != EEXIST) break;
     }
     return {};
@@ -126,9 +131,10 @@ Journal::Journal(fs::path path, UniqueFd file, UniqueFd shared, std::string run_
       disk_(&disk)
 {}
 
-std::optional<Journal> Journal::create(const fs::path& project_root, std::string_view workflow_id,
-                                       std::chrono::system_clock::time_point now,
-                                       Durability durability, error_code& ec, records::Disk& disk)
+template <class Link>
+std::optional<Journal> Journal::create_by(const fs::path& project_root, Link link,
+                                          Durability durability, error_code& ec,
+                                          records::Disk& disk)
 {
     const auto folder = state_folder(project_root).create(ec);
     if (ec) return std::nullopt;
@@ -142,7 +148,7 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
         !lock_region(shared.get(), F_RDLCK))
         ec = last_error();
     else
-        run_id = link_to_free_name(folder.get(), temporary, workflow_id, now, ec);
+        run_id = link(folder.get(), temporary, ec);
     (void)files::remove_file(folder.get(), temporary);
     if (!ec && durability == Durability::power && (ec = sync_folders(folder.get(), disk)))
         (void)files::remove_file(folder.get(), journal_name(run_id));
@@ -150,6 +156,44 @@ std::optional<Journal> Journal::create(const fs::path& project_root, std::string
     auto path = state_folder(project_root).path() / journal_name(run_id);
     return Journal(std::move(path), std::move(file), std::move(shared), std::move(run_id),
                    durability, disk);
+}
+
+std::optional<Journal> Journal::create(const fs::path& project_root, std::string_view workflow_id,
+                                       std::chrono::system_clock::time_point now,
+                                       Durability durability, error_code& ec, records::Disk& disk)
+{
+    const auto link = [&](int folder, const std::string& file, error_code& problem) {
+        return link_to_free_name(folder, file, workflow_id, now, problem);
+    };
+    return create_by(project_root, link, durability, ec, disk);
+}
+
+std::optional<Journal> Journal::create_named(const fs::path& project_root, std::string_view run_id,
+                                             Durability durability, error_code& ec,
+                                             records::Disk& disk)
+{
+    const auto link = [run_id](int folder, const std::string& file, error_code& problem) {
+        problem = link_to_name(folder, file, run_id);
+        return std::string(run_id);
+    };
+    return create_by(project_root, link, durability, ec, disk);
+}
+
+std::string free_run_id(const fs::path& project_root, std::string_view workflow_id,
+                        std::chrono::system_clock::time_point now,
+                        const std::set<std::string>& taken)
+{
+    error_code ignored;
+    const auto folder = state_folder(project_root).open(ignored);
+    const auto exists = [&](const std::string& run_id) {
+        struct stat st {};
+        return folder &&
+               ::fstatat(folder.get(), journal_name(run_id).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+    };
+    for (;; now += std::chrono::microseconds(1)) {
+        auto run_id = run_id_of(workflow_id, now);
+        if (!taken.contains(run_id) && !exists(run_id)) return run_id;
+    }
 }
 
 std::optional<Journal> Journal::take_over(const fs::path& project_root, std::string_view run_id,

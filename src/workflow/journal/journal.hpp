@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -106,6 +107,13 @@ public:
                                          Durability durability, error_code& ec,
                                          records::Disk& disk = records::Disk::real());
 
+    /// The same for a run that has its id already: that of `free_run_id`. `ec` is
+    /// `boost::system::errc::file_exists` if another one was faster.
+    static std::optional<Journal> create_named(const std::filesystem::path& project_root,
+                                               std::string_view run_id, Durability durability,
+                                               error_code& ec,
+                                               records::Disk& disk = records::Disk::real());
+
     /// Locks the journal of an earlier executor; a truncated last line is removed. `ec` is
     /// `errc::worktree_busy` while another executor holds it, `resource_unavailable_try_again`
     /// while a reader does (for microseconds: try again), and an error of the file system if there
@@ -138,6 +146,11 @@ public:
                       std::chrono::system_clock::time_point now);
 
 private:
+    /// `link` gives the file, whose temporary name it gets, the name of a run, and returns the id.
+    template <class Link>
+    static std::optional<Journal> create_by(const std::filesystem::path& project_root, Link link,
+                                            Durability durability, error_code& ec,
+                                            records::Disk& disk);
     Journal(std::filesystem::path path, files::UniqueFd file, files::UniqueFd shared,
             std::string run_id, Durability durability, records::Disk& disk);
     error_code write(std::string_view line);
@@ -154,6 +167,12 @@ private:
     std::size_t size_ = 0;
     error_code broken_;  // what the file ends with is unknown
 };
+
+/// An id for a run that is to be created later, as those of `Journal::create`: no journal has it,
+/// and it is not among `taken`.
+std::string free_run_id(const std::filesystem::path& project_root, std::string_view workflow_id,
+                        std::chrono::system_clock::time_point now,
+                        const std::set<std::string>& taken);
 
 /// Prevents executors from resuming a run while the descriptor is open; nothing is written. `ec` is
 /// `errc::worktree_busy` while an executor, or a program that it left behind, works for it. Waits

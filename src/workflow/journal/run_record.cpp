@@ -62,6 +62,8 @@ private:
         run_.branch = start.branch;
         run_.pid = start.pid;
         run_.automatic = start.automatic;
+        run_.parent_run = start.parent_run;
+        run_.parent_step = start.parent_step;
         if (!run_.started_at) run_.started_at = time_;
         run_.ended_at.reset();
         run_.error.clear();
@@ -85,6 +87,7 @@ private:
         step_->started_at = time_;
         step_->execution_id = start.execution_id;
         step_->worktree = start.worktree;
+        step_->child_run = start.child_run;
     }
 
     void apply(const protocol::StepPrepared& prepared)

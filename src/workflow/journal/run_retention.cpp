@@ -87,6 +87,11 @@ std::string blocker(const fs::path& root, const std::string& run_id)
     if (!run) return problem;
     if (run->status == WorkflowStatus::running) return "its run has not ended";
     if (has_worktree(root, *run)) return "a worktree of its run exists";
+    // A step of the parent run would have another child run.
+    const auto parent =
+        run->parent_run.empty() ? std::nullopt : read_run(root, run->parent_run, problem);
+    if (parent && parent->status != WorkflowStatus::completed)
+        return "its parent run has not completed";
     return {};
 }
 

@@ -52,7 +52,9 @@ std::vector<Arrow> arrows_of(const Plan& plan)
 std::string what_is_run(const WorkflowStep& step)
 {
     std::string what;
-    if (!step.argv.empty())
+    if (!step.uses.empty())
+        what = "uses " + step.uses;
+    else if (!step.argv.empty())
         what = text::quote_words(step.argv);
     else if (!step.command.empty())
         what = step.command;
@@ -140,6 +142,11 @@ private:
     std::string text_;
 };
 
+std::string node_label(const WorkflowStep& step)
+{
+    return step.uses.empty() ? step.id : fmt::format("{} ({})", step.id, step.uses);
+}
+
 // Escapes quotes and whatever would end a label.
 std::string dot_text(std::string_view text)
 {
@@ -156,8 +163,9 @@ std::string draw_dot(const Workflow& workflow, const Plan& plan)
     auto out = fmt::format("digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box];\n",
                            dot_text(workflow.id));
     for (std::size_t i = 0; i < plan.steps.size(); ++i)
-        out += fmt::format("    s{} [label=\"{}\"{}];\n", i, dot_text(workflow.steps[i].id),
-                           plan.steps[i].has_gate ? ", shape=hexagon" : "");
+        out +=
+            fmt::format("    s{} [label=\"{}\"{}];\n", i, dot_text(node_label(workflow.steps[i])),
+                        plan.steps[i].has_gate ? ", shape=hexagon" : "");
     for (const auto& arrow : arrows_of(plan))
         out += fmt::format("    s{} -> s{} [label=\"{}\"{}];\n", arrow.from, arrow.to,
                            dot_text(arrow.label),
@@ -181,7 +189,7 @@ std::string draw_mermaid(const Workflow& workflow, const Plan& plan)
 {
     std::string out = "flowchart LR\n";
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-        const auto id = mermaid_text(workflow.steps[i].id);
+        const auto id = mermaid_text(node_label(workflow.steps[i]));
         out += plan.steps[i].has_gate ? fmt::format("    s{}{{{{\"{}\"}}}}\n", i, id)
                                       : fmt::format("    s{}[\"{}\"]\n", i, id);
     }

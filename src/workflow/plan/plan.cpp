@@ -5,6 +5,7 @@
 #include "text/text.hpp"
 #include "workflow/plan/expansion.hpp"
 #include "workflow/plan/names.hpp"
+#include "workflow/plan/params.hpp"
 #include "workflow/plan/placeholders.hpp"
 #include "yaml/report.hpp"
 
@@ -27,6 +28,7 @@ constexpr std::size_t max_creators =
     100;  // of one artifact: an edge from each to every step that requires it
 constexpr std::size_t max_problems = 1000;  // more would not help
 constexpr std::size_t max_guesses = 100;    // a guess compares with all names
+constexpr std::size_t max_used = 1000;      // workflows, each with different texts of agents
 constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};
 
 // The fields that `PlanProblem::item` counts in.
@@ -73,11 +75,23 @@ WordRange script_in(const std::vector<std::string>& argv)
     return {shell + 1, has_script ? at + 1 : at};
 }
 
+using ParamNames = std::set<std::string, std::less<>>;
+
+/// The first problem of each used workflow, with those of its parameters that agents write.
+using UsedProblems = std::map<std::pair<const Workflow*, ParamNames>, std::string>;
+
 // A function for each rule; they share the workflow, the plan and the problems.
 class Planner {
 public:
-    Planner(const Workflow& workflow, std::vector<PlanProblem>& problems)
-        : workflow_(workflow), problems_(problems), followers_(workflow.steps.size())
+    /// `by_agents`: parameters that agents write. `used`: what is known of used workflows.
+    Planner(const Workflow& workflow, std::vector<PlanProblem>& problems, UsedProblems& used,
+            ParamNames by_agents = {}, std::size_t depth = 1)
+        : workflow_(workflow),
+          problems_(problems),
+          used_(used),
+          by_agents_(std::move(by_agents)),
+          depth_(depth),
+          followers_(workflow.steps.size())
     {
         plan_.steps.resize(workflow.steps.size());
     }
@@ -355,10 +369,14 @@ private:
     void check_what_is_run(std::size_t i)
     {
         const auto& s = step(i);
+        for (const auto& [metric, name] : s.threshold_params) check_threshold(i, metric, name);
+        if (!s.uses.empty() || s.used) return check_uses(i);
         const int ways = int(!s.command.empty()) + int(!s.argv.empty()) + int(!s.action.empty());
         if (ways == 0 && !s.manual)
-            complain({i, s.agent.empty() ? "id" : "agent", 0, "The step has nothing to run",
-                      "Give it an 'agent' and an 'action', a 'command', or an 'argv'."});
+            complain(
+                {i, s.agent.empty() ? "id" : "agent", 0, "The step has nothing to run",
+                 "Give it an 'agent' and an 'action', a 'command', an 'argv', or a file that it "
+                 "'uses'."});
         if (s.manual) check_manual(i);
         if (ways > 1)
             complain({i, s.argv.empty() ? "command" : "argv", 0,
@@ -376,12 +394,143 @@ private:
         const auto script = s.manual ? WordRange{} : script_in(s.argv);
         for (std::size_t k = 0; k < s.argv.size(); ++k)
             check_placeholders(i, "argv", k, s.argv[k], script.contains(k));
-        for (const auto& [name, value] : s.params)
+        check_params(i);
+        check_variables(i, s.env);
+    }
+
+    void check_params(std::size_t i)
+    {
+        for (const auto& [name, value] : step(i).params)
             if (value.is_string())
                 check_placeholders(i, fmt::format("params.{}", std::string_view(name)), 0,
                                    std::string_view(value.get_string()));
+    }
+
+    // Another workflow is the step's work.
+    void check_uses(std::size_t i)
+    {
+        const auto& s = step(i);
+        check_fields_beside_uses(i);
+        check_params(i);
         check_variables(i, s.env);
-        for (const auto& [metric, name] : s.threshold_params) check_threshold(i, metric, name);
+        if (workflow_.worktrees == WorktreeMode::workflow)
+            complain({i, "uses", 0,
+                      "With 'worktree: workflow', a step cannot use a workflow: its steps would "
+                      "need the one worktree of the run",
+                      "Use 'worktree: step'. The used workflow may have 'worktree: workflow'."});
+        if (s.uses.empty() || !s.used)
+            return complain({i, "uses", 0, "The workflow that the step uses is missing"});
+        plan_.steps[i].command_waits = true;
+        check_params_of_used(i);
+    }
+
+    void check_fields_beside_uses(std::size_t i)
+    {
+        const auto& s = step(i);
+        const std::pair<std::string_view, bool> fields[]{
+            {"agent", !s.agent.empty()},
+            {"action", !s.action.empty()},
+            {"command", !s.command.empty()},
+            {"argv", !s.argv.empty()},
+            {"shell", !s.shell.empty()},
+            {"manual", s.manual.has_value()},
+            {"worktree", !s.worktree.empty()},
+            {"working_directory", !s.working_directory.empty()},
+            {"env_refs", !s.env_refs.empty()},
+            {"idempotent", s.idempotent},
+            {"retry_from", s.retry_from_clean},
+            {"commit", s.commit.has_value()},
+            {"metadata.retry", s.retry.has_value()},
+            {"metadata.max_cost", s.max_cost > 0},
+            {"metadata.max_tokens", s.max_tokens > 0}};
+        for (const auto& [field, is_set] : fields)
+            if (is_set)
+                complain({i, std::string(field), 0,
+                          fmt::format("'{}' and 'uses' exclude each other", field),
+                          fmt::format("Give '{}' to steps of '{}'.", field, s.uses)});
+    }
+
+    void check_params_of_used(std::size_t i)
+    {
+        const auto& s = step(i);
+        const auto& declared = s.used->params;
+        ParamNames by_agents;
+        for (const auto& [key, value] : s.params) {
+            const std::string name(key);
+            check_param_of_used(i, name, value);
+            const auto* const text = value.if_string();
+            if (text != nullptr && is_by_agent(i, *text)) by_agents.insert(name);
+        }
+        for (const auto& [name, standard] : declared) {
+            const auto* const given = s.params.if_contains(name);
+            if (standard.is_null() && (given == nullptr || given->is_null()))
+                complain({i, s.params.empty() ? "uses" : "params", 0,
+                          fmt::format("The parameter '{}' of '{}' must be given",
+                                      std::string_view(name), s.uses),
+                          "It has no default: give it below 'params'."});
+        }
+        if (const auto problem = problem_of_used(*s.used, by_agents); !problem.empty())
+            complain({i, by_agents.empty() ? "uses" : "params", 0,
+                      fmt::format("In '{}', {}", s.uses, problem)});
+    }
+
+    void check_param_of_used(std::size_t i, const std::string& name,
+                             const boost::json::value& value)
+    {
+        const auto& s = step(i);
+        const auto& declared = s.used->params;
+        const auto field = "params." + name;
+        const auto* const standard = declared.if_contains(name);
+        if (standard == nullptr && name != "prompt") {
+            std::vector<std::string_view> known{"prompt"};
+            for (const auto& member : declared) known.push_back(member.key());
+            complain({i, field, 0,
+                      fmt::format("The workflow '{}' has no parameter '{}'", s.uses, name),
+                      guess(name, known)});
+            return;
+        }
+        const auto flaw =
+            flaw_of_param(value, standard != nullptr ? *standard : boost::json::value());
+        if (!flaw.empty())
+            complain(
+                {i, field, 0, fmt::format("The parameter '{}' of '{}' {}", name, s.uses, flaw)});
+    }
+
+    // The parameters of the workflow may have come from an agent, too.
+    bool is_by_agent(std::size_t i, std::string_view text) const
+    {
+        return has_agent_text(text, items_are_by_agent(i)) ||
+               std::ranges::any_of(placeholders_in(text), [this](const Placeholder& one) {
+                   return one.kind == Placeholder::Kind::parameter && by_agents_.contains(one.name);
+               });
+    }
+
+    bool items_are_by_agent(std::size_t i) const
+    {
+        constexpr std::string_view params = "params.";
+        const auto& items = step(i).for_each;
+        if (!items) return false;
+        const std::string_view source = items->source;
+        return has_items_of_agent(step(i)) ||
+               (source.starts_with(params) && by_agents_.contains(source.substr(params.size())));
+    }
+
+    /// The first problem of a workflow, whose file has none without texts of agents.
+    std::string problem_of_used(const Workflow& workflow, const ParamNames& by_agents)
+    {
+        if (depth_ == max_uses_depth)
+            return fmt::format("a step uses a workflow: more than {} are one within the other",
+                               max_uses_depth);
+        const auto [known, is_new] = used_.try_emplace({&workflow, by_agents});
+        auto& problem = known->second;
+        if (!is_new) return problem;
+        if (used_.size() > max_used)
+            return problem = "steps use workflows with too many different parameters";
+        std::vector<PlanProblem> problems;
+        (void)Planner(workflow, problems, used_, by_agents, depth_ + 1).make();
+        auto sentences = sentences_for(workflow, problems);
+        if (!sentences.empty()) problem = std::move(sentences.front());
+        return problem;
     }
 
     void check_shell(std::size_t i)
@@ -473,10 +622,13 @@ private:
                 one.kind == Placeholder::Kind::item || one.kind == Placeholder::Kind::index;
             if (is_of_item && !step(i).for_each) continue;
             plan_.steps[i].command_waits |= one.kind != Placeholder::Kind::parameter;
-            if (one.kind == Placeholder::Kind::item && is_script && has_items_of_agent(step(i)))
+            if (one.kind == Placeholder::Kind::item && is_script && items_are_by_agent(i))
                 refuse_in_script("item", problem);
             if (one.kind == Placeholder::Kind::feedback && is_script)
                 refuse_in_script("gate.feedback", problem);
+            if (one.kind == Placeholder::Kind::parameter && is_script &&
+                by_agents_.contains(one.name))
+                refuse_in_script("params." + one.name, problem);
             if (one.kind == Placeholder::Kind::step)
                 check_step_value(one, problem, is_script);
             else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
@@ -749,6 +901,12 @@ private:
     bool is_of_one(const Meaning& meaning, std::string& message, std::string& hint) const
     {
         const auto& s = step(meaning.step);
+        if (!s.uses.empty() && meaning.field != StepField::outcome &&
+            meaning.field != StepField::round) {
+            message = fmt::format("'{}' uses a workflow, and has no command with this", s.id);
+            hint = "Of a step with 'uses', use outcome, round or results.NAME.";
+            return false;
+        }
         if (!s.for_each || meaning.field == StepField::outcome || meaning.field == StepField::round)
             return true;
         message = fmt::format("'{}' has this for each of its items", s.id);
@@ -1035,6 +1193,9 @@ private:
 
     const Workflow& workflow_;
     std::vector<PlanProblem>& problems_;
+    UsedProblems& used_;
+    ParamNames by_agents_;
+    std::size_t depth_;
     Plan plan_;
     StepIndex index_;
     std::vector<std::string_view> ids_;
@@ -1049,7 +1210,8 @@ private:
 
 Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems)
 {
-    return Planner(workflow, problems).make();
+    UsedProblems used;
+    return Planner(workflow, problems, used).make();
 }
 
 std::vector<std::string> sentences_for(const Workflow& workflow,

@@ -84,6 +84,9 @@ inline constexpr std::size_t max_edges = 200'000;
 /// Reports all problems; the plan is usable if none of them is an error.
 Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems);
 
+/// How deep files may use others: the first one counts.
+inline constexpr std::size_t max_uses_depth = 8;
+
 /// `step 'x', requires[2]: …` for each error, of a workflow that has no file.
 std::vector<std::string> sentences_for(const Workflow& workflow,
                                        const std::vector<PlanProblem>& problems);

@@ -175,6 +175,15 @@ asio::awaitable<std::string> GitWork::reset_tree(std::size_t i, std::string reas
     co_return std::move(saved.problem);
 }
 
+asio::awaitable<std::string> GitWork::take_work(std::size_t i, std::string commit)
+{
+    auto& step = state_.step(i);
+    auto taking = git::reset_tree(*repository_, step.worktree(), step.result.branch,
+                                  std::move(commit), "Before it had the work of a child run");
+    auto saved = co_await std::move(taking);
+    co_return std::move(saved.problem);
+}
+
 // The executor calls it on its own strand.
 std::function<asio::awaitable<std::string>(std::filesystem::path)> GitWork::before_retry(
     std::size_t i) const

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] std::function<asio::awaitable<std::string>(std::filesystem::path)> before_retry(
         std::size_t i) const;
 
+    /// Lets the worktree of a step have the work of its child run. A sentence if that fails.
+    asio::awaitable<std::string> take_work(std::size_t i, std::string commit);
     /// Whether a step that ended like this gets a commit.
     [[nodiscard]] bool needs_commit(const StepOutcome& outcome) const;
     /// Commits its work. `cancelled`: whether cancellation caused a failure.

@@ -24,19 +24,21 @@ using std::chrono::milliseconds;
 }  // namespace
 
 Run::Run(std::shared_ptr<RunContext> context, Workflow workflow, WorkflowRunOptions options,
-         std::optional<Resumption> resumption)
+         std::optional<Resumption> resumption, ParentRun parent)
     : context_(std::move(context)),
-      inputs_{std::move(workflow), std::move(options), {}, {}},
+      inputs_{std::move(workflow), std::move(options), {}, {}, std::move(parent)},
       resumption_(std::move(resumption)),
       log_(*context_, inputs_),
       alarm_(context_->options.clock->make_timer(context_->strand))
 {}
 
 asio::awaitable<Outcome> execute(std::shared_ptr<RunContext> context, Workflow workflow,
-                                 WorkflowRunOptions options, std::optional<Resumption> resumption)
+                                 WorkflowRunOptions options, std::optional<Resumption> resumption,
+                                 ParentRun parent)
 {
-    const auto run = std::make_shared<Run>(std::move(context), std::move(workflow),
-                                           std::move(options), std::move(resumption));
+    const auto run =
+        std::make_shared<Run>(std::move(context), std::move(workflow), std::move(options),
+                              std::move(resumption), std::move(parent));
     return run->execute(run);
 }
 
@@ -85,8 +87,7 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     const auto& options = context_->options;
     auto problem = co_await prepare();
     if (!problem.empty()) co_return problem;
-    auto journal = Journal::create(options.project_root, inputs_.workflow.id,
-                                   options.clock->system_now(), options.durability, ec);
+    auto journal = create_journal(ec);
     if (!journal)
         co_return fmt::format("The run cannot be recorded in '{}': {}.",
                               (options.project_root / layout::records).string(), ec.message());
@@ -102,6 +103,15 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     else
         log_.journal().discard(options.project_root);
     co_return problem;
+}
+
+std::optional<Journal> Run::create_journal(error_code& ec) const
+{
+    const auto& options = context_->options;
+    const auto& id = inputs_.parent.child_id;
+    if (!id.empty()) return Journal::create_named(options.project_root, id, options.durability, ec);
+    return Journal::create(options.project_root, inputs_.workflow.id, options.clock->system_now(),
+                           options.durability, ec);
 }
 
 /// The steps know their run from now on.
@@ -126,11 +136,13 @@ asio::awaitable<std::string> Run::prepare()
 std::string Run::make_state()
 {
     std::string problems;
+    auto parent_run = std::move(inputs_.parent);
     inputs_ = make_inputs(std::move(inputs_.workflow), std::move(inputs_.options), problems);
+    inputs_.parent = std::move(parent_run);
     auto commands = make_commands(inputs_, context_->options, problems);
     if (!problems.empty()) return problems;
 
-    const auto& [workflow, options, plan, index] = inputs_;
+    const auto& [workflow, options, plan, index, parent] = inputs_;
     Scheduler::Limits limits;
     limits.max_parallel = options.max_parallel > 0 ? options.max_parallel : workflow.max_parallel;
     limits.fail_fast = options.fail_fast && !resumption_;  // not while the journal is replayed
@@ -143,6 +155,8 @@ std::string Run::make_state()
     };
     steps_.emplace(*context_, inputs_, *state_, log_, *git_, cancelled_, std::move(on_end));
     steps_->set_owner(weak_from_this());
+    steps_->set_limit(std::make_shared<CommandLimit>(limits.max_parallel, parent.limit));
+    if (resumption_) steps_->set_child_resumption(resumption_->what);
     log_.on_error = [this] {
         state_->scheduler().stop("The journal cannot be written", Scheduler::Stop::by_failure);
         steps_->cancel_all(asio::cancellation_type::partial);
@@ -184,6 +198,7 @@ void Run::check_requests()
         cancel(cancellation_type::partial);
     check_time();
     steps_->poll_manual_steps();
+    steps_->check_child_runs();
 }
 
 void Run::check_time()

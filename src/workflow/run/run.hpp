@@ -30,7 +30,7 @@ using Outcome = async::OperationResult<WorkflowResult>;
 class Run : public std::enable_shared_from_this<Run> {
 public:
     Run(std::shared_ptr<RunContext> context, Workflow workflow, WorkflowRunOptions options,
-        std::optional<Resumption> resumption = {});
+        std::optional<Resumption> resumption, ParentRun parent);
 
     /// `keep` is this.
     asio::awaitable<Outcome> execute(std::shared_ptr<Run> keep);
@@ -41,6 +41,7 @@ private:
     asio::awaitable<std::string> open_new(error_code& ec);
     asio::awaitable<std::string> prepare();
     std::string make_state();
+    std::optional<Journal> create_journal(error_code& ec) const;
     void name_run();
     // The same for a run that is resumed: see run_resume.cpp.
     asio::awaitable<std::string> reopen(error_code& ec);
@@ -88,9 +89,9 @@ private:
     std::optional<StepRunner> steps_;
 };
 
-/// Runs a workflow, or resumes a run, to its end.
+/// Runs a workflow, or resumes a run, to its end. `parent`: of a child run.
 asio::awaitable<Outcome> execute(std::shared_ptr<RunContext> context, Workflow workflow,
                                  WorkflowRunOptions options,
-                                 std::optional<Resumption> resumption = {});
+                                 std::optional<Resumption> resumption = {}, ParentRun parent = {});
 
 }  // namespace autoexec::workflow

@@ -30,4 +30,18 @@ std::shared_ptr<void> CommandSlots::wake(Timer& timer)
     return {&timer, [this](Timer* woken) { waiting_.erase(woken); }};
 }
 
+std::shared_ptr<void> CommandLimit::take()
+{
+    count(1);
+    return {this, [keep = shared_from_this()](CommandLimit* limit) {
+                limit->count(static_cast<std::size_t>(-1));
+            }};
+}
+
+void CommandLimit::count(std::size_t change)
+{
+    count_ += change;
+    if (outer_) outer_->count(change);
+}
+
 }  // namespace autoexec::workflow

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace autoexec::workflow {
 
@@ -37,8 +38,32 @@ private:
     std::set<Timer*> waiting_;
 };
 
+/// Limits how many commands of a run, and of the child runs of its steps, run at once. On the
+/// executor's strand.
+class CommandLimit : public std::enable_shared_from_this<CommandLimit> {
+public:
+    /// `max`: zero means no limit of its own. `outer`: that of the parent run, or null.
+    CommandLimit(std::size_t max, std::shared_ptr<CommandLimit> outer)
+        : max_(max), outer_(std::move(outer))
+    {}
+
+    [[nodiscard]] bool has_room() const
+    {
+        return (max_ == 0 || count_ < max_) && (!outer_ || outer_->has_room());
+    }
+    /// While the result lives, a command counts.
+    [[nodiscard]] std::shared_ptr<void> take();
+
+private:
+    void count(std::size_t change);
+
+    std::size_t max_;
+    std::size_t count_ = 0;
+    std::shared_ptr<CommandLimit> outer_;
+};
+
 /// What the runs of one executor share. On its strand.
-struct RunContext {
+struct RunContext : std::enable_shared_from_this<RunContext> {
     RunContext(BackgroundAgentAutoExecutor& e, WorkflowExecutorOptions o)
         : executor(e), options(std::move(o)), strand(e.get_executor()), slots(options.agent_limits)
     {}
@@ -49,6 +74,7 @@ struct RunContext {
     WorkflowExecutorOptions options;
     async::Strand strand;
     CommandSlots slots;
+    std::set<std::string> child_ids;  ///< Of child runs, some of which have no journal yet.
 };
 
 }  // namespace autoexec::workflow

@@ -54,7 +54,7 @@ bool RunLog::record(const protocol::Transition& transition)
 
 void RunLog::record_start(const std::string& base, const std::string& branch)
 {
-    const auto& [workflow, options, plan, index] = inputs_;
+    const auto& [workflow, options, plan, index, parent] = inputs_;
     const auto& redactor = *context_.options.redactor;
     protocol::RunStarted start;
     start.run_id = run_id();
@@ -71,6 +71,8 @@ void RunLog::record_start(const std::string& base, const std::string& branch)
     start.base = base;
     start.branch = branch;
     start.merge_into = options.merge_into;
+    start.parent_run = parent.run_id;
+    start.parent_step = parent.step_id;
     for (const auto& [name, value] : options.params)
         start.params[name] = redacted_value(value, redactor);
     for (const auto& [name, value] : options.env) start.env[name] = redactor.redact(value);
@@ -136,6 +138,7 @@ void RunLog::notify(WorkflowEvent event) const
 {
     if (!inputs_.options.on_event) return;
     event.run_id = run_id();
+    event.workflow_id = inputs_.workflow.id;
     inputs_.options.on_event(event);
 }
 

@@ -213,7 +213,8 @@ std::string Run::restart_requested()
     for (const auto i : failures) {
         const auto& result = state_->step(i).result;
         const bool wanted = what.from_failed || result.state == StepState::cancelled ||
-                            result.code == "merge_conflict" || was_held_back(result);
+                            result.code == "merge_conflict" || result.code == error_codes::budget ||
+                            was_held_back(result);
         if (wanted && std::ranges::find(named, i) == named.end()) roots.push_back(i);
     }
     // A step whose work is committed restarts in a new worktree.
@@ -221,6 +222,9 @@ std::string Run::restart_requested()
         auto& step = state_->step(i);
         const bool reuses = std::ranges::find(roots, i) != roots.end() && step.commit.empty();
         if (!step.in_flight() && !reuses) step.tree.clear();
+        // A step that is named runs from its beginning.
+        const bool continues = reuses && std::ranges::find(named, i) == named.end();
+        step.earlier_child = continues ? step.result.child_run : std::string();
         // Programs find a session only in its worktree.
         if (reuses && (!step.command.in_git || !step.tree.empty())) step.resume_session();
     }

@@ -274,6 +274,7 @@ struct RunState::Replay {
     {
         state.start(i, std::max(started.round, 1), time, {});
         step().command.request.execution_id = started.execution_id;
+        step().result.child_run = started.child_run;
         step().tree.clear();
         step().base.clear();
         step().laid.clear();

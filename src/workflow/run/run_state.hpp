@@ -8,6 +8,7 @@
 #include "workflow/run/step_commands.hpp"
 
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 #include <cstddef>
@@ -55,6 +56,9 @@ struct Running {
     std::optional<int> attempts_left = {};     ///< If an earlier executor made some.
     std::optional<StepOutcome> executed = {};  ///< Recorded: its command has ended.
     bool is_last = false;  ///< Its command cannot be made again: there is no other attempt.
+    // Of a step that uses a workflow:
+    bool has_child = false;     ///< Its child run is in progress.
+    bool is_over_time = false;  ///< That was cancelled after the step's time limit.
 };
 struct WaitingForPerson {
     std::optional<time_point> deadline = {};  ///< If people do all steps of the run.
@@ -77,6 +81,9 @@ struct StepRun {
     boost::json::value item;
     std::size_t number = 0;    ///< Of the item, from 1.
     std::string item_problem;  ///< A sentence: it cannot run for this item.
+    // Of a step that uses a workflow:
+    boost::json::object params;  ///< Of its child run.
+    std::string earlier_child;   ///< A child run that its next round resumes; empty: none.
     // Of a step with items:
     int expanded_in = 0;  ///< The round in which they were read; 0: none.
 

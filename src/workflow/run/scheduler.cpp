@@ -44,6 +44,11 @@ bool tolerates_failure(const WorkflowStep& step)
     return step.continue_on_error || step.skip_on_fail || step.need == StepNeed::optional;
 }
 
+bool counts_as_parallel(const WorkflowStep& step)
+{
+    return !step.manual && !step.used;
+}
+
 Scheduler::Scheduler(const Workflow& workflow, const Plan& plan, Limits limits)
     : workflow_(workflow), plan_(plan), limits_(limits), nodes_(plan.steps.size())
 {}
@@ -78,7 +83,7 @@ std::optional<Decision> Scheduler::decide(std::size_t step, const Queries& queri
     if (workflow_.steps[step].phase == StepPhase::on_failure &&
         !has_failed_before(StepPhase::on_failure))
         return skip(step, "No step has failed", true);
-    const bool is_limited = limits_.max_parallel > 0 && !workflow_.steps[step].manual;
+    const bool is_limited = limits_.max_parallel > 0 && counts_as_parallel(workflow_.steps[step]);
     if ((is_limited && in_flight_ - waiting_ >= limits_.max_parallel) || !has_room_for_part(step) ||
         !queries.has_room(step))
         return std::nullopt;
@@ -233,7 +238,7 @@ void Scheduler::count_in_flight(std::size_t step, bool begins)
 {
     const auto change = begins ? 1 : std::size_t(-1);
     in_flight_ += change;
-    if (workflow_.steps[step].manual) waiting_ += change;
+    if (!counts_as_parallel(workflow_.steps[step])) waiting_ += change;
     if (const auto& whole = plan_.steps[step].part_of) nodes_[*whole].parts_in_flight += change;
 }
 

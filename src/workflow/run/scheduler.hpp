@@ -45,10 +45,13 @@ struct Verdict {
 /// Whether a failure of the step stops nothing.
 bool tolerates_failure(const WorkflowStep& step);
 
+/// Whether the step counts in `max_parallel`: it waits neither for a person nor for a child run.
+bool counts_as_parallel(const WorkflowStep& step);
+
 class Scheduler {
 public:
     struct Limits {
-        std::size_t max_parallel = 0;  ///< Of steps that are not manual. Zero: none.
+        std::size_t max_parallel = 0;  ///< Of steps that have commands. Zero: none.
         bool fail_fast = false;
     };
 
@@ -177,7 +180,7 @@ private:
     Limits limits_;
     std::vector<Node> nodes_;
     std::size_t in_flight_ = 0;
-    std::size_t waiting_ = 0;  ///< Of those, manual steps: they use no place of `max_parallel`.
+    std::size_t waiting_ = 0;  ///< Of those, steps that use no place of `max_parallel`.
     std::string stop_reason_;
     std::optional<Stop> stop_;
     std::optional<std::size_t> ending_gate_;

@@ -71,6 +71,8 @@ void StepRunner::resume(std::size_t i)
     } else if (const auto* const waiting = std::get_if<WaitingForPerson>(&step.phase);
                waiting && waiting->wait) {
         manual_.wait_again(i);
+    } else if (step.command.uses_workflow) {
+        resume_child(i);
     } else if (auto problem = fill_command(inputs_, context_.options.commands, state_, i);
                !problem.empty() && !has_attempts(i)) {
         on_end_(StepOutcome::failure(i, std::move(problem), "value_missing"));

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace autoexec::workflow {
@@ -67,6 +69,15 @@ std::string built_command(const RunInputs& inputs, const CommandTable& table, st
     if (const auto& results = inputs.plan.steps[i].results; !results.empty())
         more["results-file"] = results;
     return table.build(step.agent, step.action, filled(step.params, value), more);
+}
+
+/// For people: nothing runs it.
+std::string used_command(const WorkflowStep& step, const PlaceholderValue& value)
+{
+    std::vector<std::string> words{step.uses};
+    for (const auto& [name, text] : filled(step.params, value))
+        words.push_back(fmt::format("{}={}", std::string_view(name), text_of(text)));
+    return text::quote_words(words);
 }
 
 PlaceholderValue values_in(const json::object& params)
@@ -139,12 +150,13 @@ StepCommand make_single_command(const RunInputs& inputs, const WorkflowExecutorO
                                 std::size_t i, const WorkflowStep& step, std::string& problems)
 {
     StepCommand command{request_of(inputs, executor, i), is_closing(step), false, false, {}, {}};
+    command.uses_workflow = step.used != nullptr;
     command.in_git = inputs.options.worktrees != WorktreeMode::in_place && !command.runs_nothing &&
                      step.worktree.empty();
     const bool is_shared = !command.in_git || inputs.options.worktrees == WorktreeMode::workflow;
     command.only_looks = step.manual && is_shared && command.request.expected_artifacts.empty();
     std::string problem;
-    const bool is_assigned = !command.runs_nothing && !step.manual;
+    const bool is_assigned = !command.runs_nothing && !step.manual && !step.used;
     if (is_assigned && inputs.options.automatic && executor.assign)
         problem = executor.assign(step, command.request);
     if (!problem.empty()) problems += fmt::format("Step '{}': {}\n", step.id, problem);
@@ -153,11 +165,58 @@ StepCommand make_single_command(const RunInputs& inputs, const WorkflowExecutorO
     return command;
 }
 
+/// Finds steps of used workflows that have no agent, before anything runs.
+class UsedAgents {
+public:
+    explicit UsedAgents(const WorkflowExecutorOptions& executor) : executor_(executor) {}
+
+    void check(const WorkflowStep& step, std::string& problems)
+    {
+        if (!step.used || !seen_.insert(step.used.get()).second) return;
+        std::string ignored;  // of parameters, which are not known yet
+        WorkflowRunOptions options;
+        options.params = step.used->params;
+        const auto inputs = make_inputs(*step.used, std::move(options), ignored);
+        std::string found;
+        for (std::size_t i = 0; i < inputs.workflow.steps.size(); ++i) {
+            const auto& inner = inputs.workflow.steps[i];
+            if (inner.used)
+                check(inner, found);
+            else
+                check_command(inputs, i, found);
+        }
+        for (std::size_t at = 0; at < found.size(); at = found.find('\n', at) + 1)
+            problems += fmt::format("In '{}': {}\n", step.uses,
+                                    found.substr(at, found.find('\n', at) - at));
+    }
+
+private:
+    void check_command(const RunInputs& inputs, std::size_t i, std::string& problems) const
+    {
+        const auto& step = inputs.workflow.steps[i];
+        auto part = step;
+        if (!step.for_each || placeholders_in(step.agent).empty()) {
+            (void)make_single_command(inputs, executor_, i, part, problems);
+            return;
+        }
+        for (const auto& item : step.for_each->list) {
+            part.agent = agent_for_item(step.agent, item);
+            (void)make_single_command(inputs, executor_, i, part, problems);
+        }
+    }
+
+    const WorkflowExecutorOptions& executor_;
+    std::set<const Workflow*> seen_;
+};
+
 StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions& executor,
                          std::size_t i, std::string& problems)
 {
     const auto& step = inputs.workflow.steps[i];
     problems += missing_param(inputs, i);
+    if (step.used && inputs.options.worktrees == WorktreeMode::workflow)
+        problems += fmt::format(
+            "Step '{}': In the one worktree of a run, a step cannot use a workflow.\n", step.id);
     if (!step.for_each) return make_single_command(inputs, executor, i, step, problems);
     if (!step.for_each->best_by.empty() && inputs.options.worktrees == WorktreeMode::workflow)
         problems += fmt::format(
@@ -191,6 +250,10 @@ void set_command(const RunInputs& inputs, const CommandTable& table, std::size_t
 {
     const auto& step = inputs.workflow.steps[i];
     request.argv.clear();
+    if (step.used) {
+        request.command = used_command(step, value);
+        return;
+    }
     for (const auto& word : step.argv) request.argv.push_back(fill_placeholders(word, value));
     if (!step.shell.empty()) {
         request.argv = step.shell;
@@ -229,9 +292,12 @@ std::vector<StepCommand> make_commands(const RunInputs& inputs,
                                        std::string& problems)
 {
     std::vector<StepCommand> commands;
+    UsedAgents used(options);
     const auto count = problems.empty() ? inputs.workflow.steps.size() : 0;
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < count; ++i) {
         commands.push_back(make_command(inputs, options, i, problems));
+        if (inputs.options.automatic) used.check(inputs.workflow.steps[i], problems);
+    }
     return commands;
 }
 

@@ -8,10 +8,30 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace autoexec::workflow {
+
+class CommandLimit;
+
+/// What a child run has of the run whose step uses its workflow. It has a constructor: see
+/// `CommandRequest`.
+struct ParentRun {
+    ParentRun() = default;
+
+    std::string run_id;  ///< Empty: the run is no child run.
+    std::string step_id;
+    std::string child_id;  ///< The id of the child run.
+    /// Variables of the step; those of the used workflow take precedence.
+    std::map<std::string, std::string> env;
+    std::shared_ptr<CommandLimit> limit;
+    /// The folder in which the step works in place, and the turn that it has there.
+    std::string folder;
+    std::string turn;
+};
 
 /// What a run is made from: constant once it has started, but for steps for items, which are added.
 struct RunInputs {
@@ -19,6 +39,7 @@ struct RunInputs {
     WorkflowRunOptions options;  ///< With the values of all parameters.
     Plan plan;
     StepIndex index;
+    ParentRun parent = {};
 };
 
 /// Makes the plan, unless the options have it, and completes the parameters. `problems` gets a line
@@ -36,6 +57,7 @@ struct StepCommand {
     /// Of a step with items, which itself runs nothing: the command for each of them, or one for
     /// all.
     std::vector<StepCommand> each;
+    bool uses_workflow = false;  ///< It has a child run instead of a command.
 
     /// The command that is run for the step, or for its first item.
     [[nodiscard]] const StepCommand& run() const { return each.empty() ? *this : each.front(); }

@@ -26,7 +26,12 @@ std::string turn_of(const StepRun& step, const RunInputs& inputs)
                    : std::string();
     std::error_code ec;
     const auto real = std::filesystem::weakly_canonical(step.worktree(), ec);
-    return ec ? step.worktree().string() : real.string();
+    auto folder = ec ? step.worktree().string() : real.string();
+    // The step of the parent run has its turn there: the steps of the child run take turns within
+    // it.
+    const auto& parent = inputs.parent;
+    if (parent.turn.empty() || folder != parent.folder) return folder;
+    return fmt::format("{} {}", parent.turn, fmt::ptr(&inputs));
 }
 
 }  // namespace
@@ -48,6 +53,7 @@ StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& s
 void StepRunner::grow()
 {
     slots_.resize(state_.size());
+    places_.resize(state_.size());
     while (cancels_.size() < state_.size()) cancels_.emplace_back();
     for (auto i = turns_.size(); i < state_.size(); ++i)
         turns_.push_back(turn_of(state_.step(i), inputs_));
@@ -56,13 +62,24 @@ void StepRunner::grow()
 bool StepRunner::has_room(std::size_t i) const
 {
     const auto& command = state_.step(i).command;
-    return command.runs_nothing || context_.slots.has_room(command.agent, turns_[i]);
+    if (command.runs_nothing) return true;
+    const bool counts = counts_as_parallel(inputs_.workflow.steps[i]);
+    return (!counts || !limit_ || limit_->has_room()) &&
+           context_.slots.has_room(command.agent, turns_[i]);
 }
 
 void StepRunner::take_slot(std::size_t i)
 {
     const auto& command = state_.step(i).command;
-    if (!command.runs_nothing) slots_[i] = context_.slots.take(command.agent, turns_[i]);
+    if (command.runs_nothing) return;
+    slots_[i] = context_.slots.take(command.agent, turns_[i]);
+    if (limit_ && counts_as_parallel(inputs_.workflow.steps[i])) places_[i] = limit_->take();
+}
+
+void StepRunner::release(std::size_t i)
+{
+    places_[i].reset();
+    slots_[i].reset();  // wakes other runs
 }
 
 void StepRunner::begin(std::size_t i, int round)
@@ -78,11 +95,17 @@ void StepRunner::begin_work(std::size_t i)
 {
     auto& step = state_.step(i);
     auto& request = step.command.request;
-    if (!step.command.runs_nothing) request.execution_id = text::new_uuid();
+    const bool has_command = !step.command.runs_nothing && !step.command.uses_workflow;
+    if (has_command) request.execution_id = text::new_uuid();
     if (step.command.in_git) git_.choose_tree(step);
+    if (step.command.uses_workflow) choose_child(i);
     if (is_unwanted(i)) return end_unwanted(i);
-    protocol::StepStarted start{
-        step.result.id, step.result.round, request.execution_id, request.worktree.string(), {}};
+    protocol::StepStarted start{step.result.id,
+                                step.result.round,
+                                request.execution_id,
+                                request.worktree.string(),
+                                {},
+                                step.result.child_run};
     if (step.running()->reuses_tree) start.tree = step.step_tree();
     if (!log_.record(start)) return end_unwanted(i);
     if (!step.command.in_git && !step.command.only_looks) state_.drop_other_baselines(step);
@@ -161,6 +184,7 @@ void StepRunner::hand_over(std::size_t i)
     if (is_manual && state_.step(i).command.only_looks) return manual_.wait(i);
     if (auto problem = missing_requirement(inputs_, state_, i); !problem.empty())
         return on_end_(StepOutcome::failure(i, std::move(problem), "requirement_missing"));
+    if (state_.step(i).command.uses_workflow) return start_child(i);
     if (is_manual) return manual_.wait(i);
     const auto& announce = context_.options.on_worktree;
     if (announce) announce(state_.step(i).worktree());

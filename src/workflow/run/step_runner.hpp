@@ -29,13 +29,17 @@ public:
     StepRunner(RunContext& context, const RunInputs& inputs, RunState& state, RunLog& log,
                GitWork& git, const bool& cancelled, std::function<void(StepOutcome)> on_end);
 
+    /// The commands of steps count there. Before anything is started.
+    void set_limit(std::shared_ptr<CommandLimit> limit) { limit_ = std::move(limit); }
+    /// How child runs are resumed.
+    void set_child_resumption(WorkflowResumeOptions what) { child_resumption_ = std::move(what); }
     /// Kept alive by what it has started.
     void set_owner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
 
     /// Whether other commands let the step start now.
     [[nodiscard]] bool has_room(std::size_t i) const;
     /// Its command has ended.
-    void release(std::size_t i) { slots_[i].reset(); }
+    void release(std::size_t i);
     void begin(std::size_t i, int round);
     /// The run has more steps.
     void grow();
@@ -45,6 +49,8 @@ public:
     void commit(StepOutcome outcome);
     /// Looks for the markers of manual steps.
     void poll_manual_steps();
+    /// Cancels child runs that are not wanted, or whose steps are over their time limits.
+    void check_child_runs();
     /// Of a step that is not in flight: nothing.
     void cancel(std::size_t i, asio::cancellation_type how);
     /// All that do not run after failures, too.
@@ -72,6 +78,17 @@ private:
                                        ExecutionResult result);
     bool record_executed(const StepOutcome& outcome);
 
+    // Steps that use a workflow: see child_runs.cpp.
+    void choose_child(std::size_t i);
+    void start_child(std::size_t i);
+    void resume_child(std::size_t i);
+    void execute_child(std::size_t i, bool is_resumed);
+    [[nodiscard]] WorkflowRunOptions options_of_child(std::size_t i) const;
+    [[nodiscard]] ParentRun parent_of_child(std::size_t i) const;
+    void finish_child(std::size_t i, WorkflowResult result);
+    asio::awaitable<void> take_work(StepOutcome outcome, std::string commit);
+    void check_artifacts(StepOutcome& outcome) const;
+
     // After the earlier executor: see step_adoption.cpp.
     [[nodiscard]] bool has_attempts(std::size_t i);
     void adopt(std::size_t i);
@@ -90,6 +107,9 @@ private:
     std::weak_ptr<void> owner_;
     std::vector<std::string> turns_;  ///< What the command of each step takes turns in.
     std::vector<CommandSlots::Slot> slots_;
+    std::vector<std::shared_ptr<void>> places_;  ///< In the limit of commands.
+    std::shared_ptr<CommandLimit> limit_;
+    WorkflowResumeOptions child_resumption_;
     std::deque<asio::cancellation_signal> cancels_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "text/json.hpp"
 #include "workflow/plan/expansion.hpp"
+#include "workflow/plan/params.hpp"
 #include "workflow/plan/placeholders.hpp"
 #include "workflow/run/step_checks.hpp"
 
@@ -128,6 +129,26 @@ std::optional<json::array> read_items(const RunInputs& inputs, const RunState& s
     return items;
 }
 
+namespace {
+
+/// The parameters of the workflow that a step uses, of the types that it declares.
+json::object params_of_used(const WorkflowStep& step, const PlaceholderValue& value_of)
+{
+    json::object params;
+    for (const auto& [name, value] : step.params) {
+        const auto* const text = value.if_string();
+        const auto* const declared = step.used->params.if_contains(name);
+        if (text != nullptr && !placeholders_in(*text).empty())
+            params[name] = typed_param(fill_placeholders(*text, value_of),
+                                       declared != nullptr ? *declared : json::value(""));
+        else if (!value.is_null())
+            params[name] = value;
+    }
+    return params;
+}
+
+}  // namespace
+
 std::string fill_command(const RunInputs& inputs, const CommandTable& table, RunState& state,
                          std::size_t i)
 {
@@ -137,9 +158,11 @@ std::string fill_command(const RunInputs& inputs, const CommandTable& table, Run
     StepValues values(inputs, state, i);
     const auto value_of = [&values](const Placeholder& one) { return values(one); };
     if (inputs.plan.steps[i].command_waits) set_command(inputs, table, i, value_of, request);
+    if (workflow.steps[i].used) step.params = params_of_used(workflow.steps[i], value_of);
     CommandEnvironment environment;
     environment.working_directory = workflow.steps[i].working_directory;
     auto& variables = environment.variables;
+    variables = inputs.parent.env;
     for (const auto* const some : {&workflow.env, &workflow.steps[i].env})
         for (const auto& [name, text] : *some) variables[name] = fill_placeholders(text, value_of);
     for (const auto& [name, text] : inputs.options.env) variables[name] = text;
