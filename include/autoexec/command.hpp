@@ -20,7 +20,7 @@
 
 namespace autoexec::inline v1 {
 
-/// How often a command is retried, and the delays before its retries.
+/// How often a command is retried, after which failures, and the delays before its retries.
 /// `doc/file-protocol.md` describes which outcomes are retried.
 struct RetryPolicy {
     /// Attempts, including the first. At least 1.
@@ -28,6 +28,9 @@ struct RetryPolicy {
     std::chrono::milliseconds initial_delay = std::chrono::seconds{1};
     double backoff_multiplier = 2.0;  ///< At least 1.
     std::chrono::milliseconds max_delay = std::chrono::seconds{60};
+    /// The classes of failures that are retried, and no others: the words are in
+    /// `doc/file-protocol.md`. Empty: as `CommandRequest::idempotent` allows.
+    std::vector<std::string> on{};
 
     bool operator==(const RetryPolicy&) const = default;
 };

@@ -140,7 +140,7 @@ struct WorkflowStep {
     bool skip_on_fail = false;       ///< A failure counts as skipped.
     bool idempotent = false;
     std::optional<std::chrono::milliseconds> timeout;
-    std::optional<RetryPolicy> retry;
+    std::optional<RetryPolicy> retry;  ///< Absent: that of the workflow.
     // Of its command; zero: no limit of its own.
     double max_cost = 0;  ///< USD
     std::int64_t max_tokens = 0;
@@ -190,9 +190,10 @@ struct Workflow {
 
     WorktreeMode worktrees = WorktreeMode::step;
     CommitScope commit = CommitScope::all;
-    std::size_t max_parallel = 0;    ///< Steps at once; zero: no limit of its own.
-    int max_rounds = 3;              ///< For gates without a limit.
-    std::optional<int> max_retries;  ///< Of all steps of a run together. Absent: no limit.
+    std::size_t max_parallel = 0;      ///< Steps at once; zero: no limit of its own.
+    int max_rounds = 3;                ///< For gates without a limit.
+    std::optional<RetryPolicy> retry;  ///< Of steps without their own. Absent: the executor's.
+    std::optional<int> max_retries;    ///< Of all steps of a run together. Absent: no limit.
     /// Of the steps of the phase `main`, from the start of the run or its resumption. Absent: none.
     std::optional<std::chrono::milliseconds> timeout;
 

@@ -2,6 +2,7 @@
 #include "executor/free_resources.hpp"
 #include "files/safe_files.hpp"
 #include "git/tree_state.hpp"
+#include "protocol/error_classes.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 
@@ -42,6 +43,10 @@ std::string flaw_of(const RetryPolicy& retry)
     if (!(retry.backoff_multiplier >= 1)) return "The multiplier of the retry must be at least 1.";
     if (retry.initial_delay < milliseconds::zero() || retry.max_delay < milliseconds::zero())
         return "The delays of the retry must not be negative.";
+    for (const auto& name : retry.on)
+        if (!protocol::is_retry_class(name))
+            return fmt::format("There is no class of failures '{}' to be retried.",
+                               text::printable(name));
     return {};
 }
 
@@ -460,7 +465,9 @@ std::optional<milliseconds> ExecutorCore::delay_before_retry(const Execution& x,
     const auto& policy = x.request.retry ? *x.request.retry : x.options->retry;
     const int max_attempts =
         x.options->error_handling ? x.request.max_attempts.value_or(policy.max_attempts) : 1;
-    if (a.attempt >= max_attempts || !may_retry(a.end->facts, x.request.idempotent))
+    auto facts = a.end->facts;
+    if (a.end->error) facts.code = a.end->error->code;
+    if (a.attempt >= max_attempts || !may_retry(facts, x.request.idempotent, policy.on))
         return std::nullopt;
     const auto delay = retry_delay(policy, a.attempt, options.random());
     if (x.options->total_timeout > milliseconds::zero() &&

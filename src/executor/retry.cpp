@@ -1,14 +1,51 @@
 #include "executor/retry.hpp"
 
+#include "protocol/error_classes.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 namespace autoexec::inline v1 {
+namespace {
 
-bool may_retry(const AttemptFacts& facts, bool idempotent)
+bool is_of_class(const AttemptFacts& facts, std::string_view name)
+{
+    const bool is_reported = facts.cause == Cause::reported;
+    if (name == protocol::temporary_failure)
+        return is_reported && facts.retryable.value_or(false) && facts.names_attempt;
+    if (name == protocol::any_failure) return is_reported && facts.code != "timeout";
+    return name == facts.code;
+}
+
+// An agent knows if a retry cannot help: its command was stopped, for example.
+bool may_be_named(const AttemptFacts& facts)
+{
+    switch (facts.cause) {
+        case Cause::reported:
+            return facts.retryable.value_or(true);
+        case Cause::not_started:
+        case Cause::deadline:
+        case Cause::stalled:
+        case Cause::agent_lost:
+            return true;
+        case Cause::artifacts:
+        case Cause::cancelled:
+        case Cause::broken:
+            return false;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool may_retry(const AttemptFacts& facts, bool idempotent, std::span<const std::string> on)
 {
     if (facts.completed || !facts.stop_confirmed) return false;
+    if (!on.empty())
+        return may_be_named(facts) && std::ranges::any_of(on, [&facts](const auto& name) {
+                   return is_of_class(facts, name);
+               });
     switch (facts.cause) {
         case Cause::not_started:
             return true;

@@ -3,6 +3,10 @@
 #include "autoexec/execution_options.hpp"
 
 #include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace autoexec::inline v1 {
 
@@ -23,11 +27,13 @@ struct AttemptFacts {
     bool completed = false;
     bool names_attempt = false;  ///< The agent reported this attempt's id.
     std::optional<bool> retryable;
+    std::string_view code = {};  ///< Of the error.
     bool stop_confirmed = true;  ///< No agent can still be running it.
 };
 
-/// True if the protocol allows a retry, regardless of the number of attempts.
-bool may_retry(const AttemptFacts& facts, bool idempotent);
+/// True if the protocol allows a retry, regardless of the number of attempts. `on`: the classes of
+/// failures that are retried; empty: as `idempotent` allows.
+bool may_retry(const AttemptFacts& facts, bool idempotent, std::span<const std::string> on = {});
 
 /// `initial_delay × multiplier^(attempt−1)`, capped, with full jitter: `random` is in [0, 1).
 std::chrono::milliseconds retry_delay(const RetryPolicy& policy, int attempt, double random);

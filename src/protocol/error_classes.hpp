@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 
 /// What the class of an error says about the agent that reported it. Pure.
@@ -17,5 +18,18 @@ enum class AgentReaction {
 
 /// What is wrong with an agent whose last error has this code: `is overloaded`.
 [[nodiscard]] std::string_view words_of_class(std::string_view code);
+
+// Classes by which a retry policy names failures. Most of them are the `code` of an error.
+
+/// A failure of which the agent reported that a retry can help.
+inline constexpr char temporary_failure[] = "temporary";
+/// Any failure that the agent reported, except a time-out.
+inline constexpr char any_failure[] = "failed";
+
+/// All of them, except those below.
+[[nodiscard]] std::span<const std::string_view> retry_classes();
+
+/// Whether it is one of them, or the end of a program: `exit_2`, `signal_9`.
+[[nodiscard]] bool is_retry_class(std::string_view word);
 
 }  // namespace autoexec::protocol

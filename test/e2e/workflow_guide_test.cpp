@@ -428,6 +428,8 @@ TEST_CASE("the guide names all keys that are read, and no other")
     CHECK(known(in_step("manual: {by: Ada", {"by"}, "}}")) == below(of_step, "manual."));
     CHECK(known(in_step("for_each: {items: [1]", {"items"}, "}}")) == below(of_step, "for_each."));
     CHECK(known(in_step("best_of: {count: 2", {"count"}, "}}")) == below(of_step, "best_of."));
+    CHECK(known(in_step("retry: {max_attempts: 2", {"max_attempts"}, "}}")) ==
+          below(of_step, "retry."));
     CHECK(known(in_step("scoring: {enabled: true", {"enabled"}, "}}")) ==
           below(of_step, "scoring."));
     CHECK(known(in_step("metadata: {retry: {enabled: true", {"enabled"}, "}}}")) ==

@@ -1,8 +1,11 @@
 #include "executor/retry.hpp"
+#include "protocol/error_classes.hpp"
 
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <string>
+#include <vector>
 
 using namespace autoexec;
 using namespace std::chrono_literals;
@@ -49,6 +52,77 @@ TEST_CASE("which ends may be tried again")
         facts.completed = true;
         CHECK_FALSE(may_retry(facts, true));
     }
+}
+
+TEST_CASE("a policy that names classes of failures retries these, and no others")
+{
+    struct Row {
+        const char* name;
+        Cause cause;
+        const char* code;
+        std::optional<bool> retryable;
+        std::vector<std::string> on;
+        bool again;
+    };
+    const Row rows[] = {
+        {"time-out, named", Cause::deadline, "timeout", {}, {"timeout"}, true},
+        {"time-out, not named", Cause::deadline, "timeout", {}, {"temporary", "failed"}, false},
+        {"the agent's own time-out", Cause::reported, "timeout", {}, {"timeout"}, true},
+        {"the agent's own time-out is no failure",
+         Cause::reported,
+         "timeout",
+         {},
+         {"failed"},
+         false},
+        {"stalled", Cause::stalled, "stalled", {}, {"timeout", "stalled"}, true},
+        {"agent lost", Cause::agent_lost, "agent_lost", {}, {"agent_lost"}, true},
+        {"not started, named", Cause::not_started, "not_started", {}, {"not_started"}, true},
+        {"not started, not named", Cause::not_started, "not_started", {}, {"timeout"}, false},
+        {"an error of a model", Cause::reported, "rate_limited", {}, {"rate_limited"}, true},
+        {"another error", Cause::reported, "auth", {}, {"rate_limited"}, false},
+        {"an exit code", Cause::reported, "exit_2", {}, {"exit_2"}, true},
+        {"another exit code", Cause::reported, "exit_1", {}, {"exit_2"}, false},
+        {"any failure", Cause::reported, "exit_1", {}, {"failed"}, true},
+        {"temporary", Cause::reported, "exit_75", true, {"temporary"}, true},
+        {"temporary, not named", Cause::reported, "exit_75", true, {"timeout"}, false},
+        {"not temporary", Cause::reported, "exit_1", {}, {"temporary"}, false},
+        {"the agent says no", Cause::reported, "no_agent", false, {"failed"}, false},
+        {"an artifact is missing",
+         Cause::reported,
+         "artifact_missing",
+         {},
+         {"artifact_missing"},
+         true},
+        {"cancelled", Cause::cancelled, "cancelled", {}, {"failed", "timeout"}, false},
+        {"worktree lost", Cause::broken, "timeout", {}, {"timeout"}, false},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(std::string(row.name));
+        AttemptFacts facts;
+        facts.cause = row.cause;
+        facts.code = row.code;
+        facts.retryable = row.retryable;
+        facts.names_attempt = true;
+        CHECK(may_retry(facts, false, row.on) == row.again);
+        CHECK(may_retry(facts, true, row.on) == row.again);
+        facts.stop_confirmed = false;
+        CHECK_FALSE(may_retry(facts, true, row.on));
+        facts.stop_confirmed = true;
+        facts.completed = true;
+        CHECK_FALSE(may_retry(facts, true, row.on));
+    }
+    AttemptFacts of_another;
+    of_another.retryable = true;
+    CHECK_FALSE(may_retry(of_another, false, std::vector<std::string>{"temporary"}));
+}
+
+TEST_CASE("the classes of failures are known words, and ends of programs")
+{
+    for (const auto* const word : {"temporary", "timeout", "no_resources", "exit_1", "signal_11"})
+        CHECK(protocol::is_retry_class(word));
+    for (const auto* const word : {"", "time_out", "exit_", "exit_1x", "exit_12345", "budget",
+                                   "cancelled", "permission_needed"})
+        CHECK_FALSE(protocol::is_retry_class(word));
 }
 
 TEST_CASE("the delay grows by the multiplier, up to the longest, times the jitter")

@@ -362,6 +362,46 @@ TEST_CASE_FIXTURE(WorkflowFixture, "one number limits the attempts of a step")
     }
 }
 
+TEST_CASE_FIXTURE(WorkflowFixture, "a step names the failures after which it is tried again")
+{
+    auto a = step("a");
+    a.retry = RetryPolicy{2, 0s, 1.0, 0s, {"timeout"}};
+    a.timeout = 10s;
+    SUBCASE("such as a time-out, although it is not idempotent")
+    {
+        replies["a"].never = true;
+        run(workflow_of({a}));
+        CHECK(of("a").execution->attempts == 2);
+        CHECK(of("a").state == StepState::timeout);
+    }
+    SUBCASE("and others are not, although their agent would have them tried again")
+    {
+        replies["a"] = {1s, ReportedStatus::failed, true};
+        a.idempotent = true;
+        run(workflow_of({a}));
+        CHECK(of("a").execution->attempts == 1);
+    }
+    SUBCASE("or the workflow does")
+    {
+        replies["a"].never = true;
+        replies["b"] = {1s, ReportedStatus::failed};
+        auto w = workflow_of({a, step("b")});
+        w.retry = RetryPolicy{3, 0s, 1.0, 0s, {"failed"}};
+        run(w);
+        CHECK(of("a").execution->attempts == 2);
+        CHECK(of("b").execution->attempts == 3);
+    }
+    SUBCASE("by words that are known")
+    {
+        a.retry->on = {"time_out"};
+        run(workflow_of({a}));
+        CHECK(ec == errc::invalid_workflow);
+        CHECK(
+            result.error.starts_with("step 'a', retry.on[1]: 'time_out' is not a class of "
+                                     "failures (Did you mean 'timeout'?"));
+    }
+}
+
 TEST_CASE_FIXTURE(WorkflowFixture, "a workflow limits the retries of all its steps together")
 {
     replies["a"] = {1s, ReportedStatus::failed, true};

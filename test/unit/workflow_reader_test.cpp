@@ -262,6 +262,25 @@ TEST_CASE("a retry without a number of attempts is none")
     CHECK(full.max_delay == 20s);
 }
 
+TEST_CASE("`retry` has its own keys, and times with units")
+{
+    const auto retry = [](const std::string& fields) {
+        const auto step = step_with("retry: {" + fields + "}");
+        REQUIRE(step.retry);
+        return *step.retry;
+    };
+    using Words = std::vector<std::string>;
+    CHECK(retry("on: timeout") == RetryPolicy{3, 1s, 2.0, 60s, {"timeout"}});
+    CHECK(retry("max_attempts: 5, initial_delay: 10s, multiplier: 1.5, max_delay: 5m") ==
+          RetryPolicy{5, 10s, 1.5, 5min, {}});
+    CHECK(retry("initial_delay: 0, on: [exit_2, temporary]").on == Words{"exit_2", "temporary"});
+    CHECK(retry("initial_delay: 0").initial_delay == 0s);
+    const auto w = parse("id: w\nretry: {max_attempts: 2}\nsteps:\n  - {id: a, command: make}\n");
+    REQUIRE(w.retry);
+    CHECK(w.retry->max_attempts == 2);
+    CHECK_FALSE(w.steps.front().retry);
+}
+
 TEST_CASE("scores that are switched off ask for nothing")
 {
     CHECK(step_with("scoring: {enabled: false, thresholds: {overall_min: 70}}").thresholds.empty());

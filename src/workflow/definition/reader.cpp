@@ -24,10 +24,10 @@ constexpr int max_workflow_retries = 1'000'000;
 constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
-constexpr std::array<std::string_view, 18> workflow_fields{
-    "id",          "name",     "description", "version", "type",       "schema_version",
-    "auto_detect", "settings", "metadata",    "params",  "parameters", "steps",
-    "worktree",    "commit",   "env",         "timeout", "on_failure", "finally"};
+constexpr std::array<std::string_view, 19> workflow_fields{
+    "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
+    "settings", "metadata", "params",      "parameters", "steps", "worktree",       "commit",
+    "env",      "timeout",  "on_failure",  "finally",    "retry"};
 constexpr std::array<std::string_view, 3> types{"greenfield", "brownfield", "hybrid"};
 
 bool is_parameter_name(std::string_view name)
@@ -70,6 +70,7 @@ public:
         read_params();
         workflow_.env = read_variables(fields_);
         workflow_.timeout = read_time(fields_, "timeout");
+        workflow_.retry = read_retry(fields_);
         read_steps();
         fields_.check_keys();
         definition_.source_map.set_wrong(fields_.wrong());

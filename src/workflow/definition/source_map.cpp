@@ -28,7 +28,9 @@ const YamlNode* find_field(const YamlNode& mapping, std::string_view field)
         if (const auto* const node = mapping.find(name);
             node != nullptr && node->kind != YamlNode::Kind::null)
             return node;
-    return nullptr;
+    if (field != "retry") return nullptr;
+    const auto* const metadata = mapping.find("metadata");
+    return metadata != nullptr ? metadata->find(field) : nullptr;
 }
 
 const YamlNode& find_nearest(const YamlNode& root, std::string_view path)

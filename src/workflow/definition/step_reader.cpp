@@ -32,11 +32,17 @@ constexpr double max_tokens = 1e15;  // as the setting
 
 // The keys of other systems.
 constexpr FieldReader::KeyAlias meant_fields[]{
-    {"needs", "depends_on"}, {"after", "depends_on"}, {"dependencies", "depends_on"},
-    {"if", "condition"},     {"when", "condition"},   {"retry", "metadata.retry"},
-    {"run", "command"},      {"outputs", "creates"},  {"artifacts", "creates"},
-    {"approval", "manual"},  {"by", "manual.by"},     {"until", "manual.until"},
+    {"needs", "depends_on"}, {"after", "depends_on"},   {"dependencies", "depends_on"},
+    {"if", "condition"},     {"when", "condition"},     {"run", "command"},
+    {"outputs", "creates"},  {"artifacts", "creates"},  {"approval", "manual"},
+    {"by", "manual.by"},     {"until", "manual.until"}, {"retries", "retry.max_attempts"},
     {"workflow", "uses"},    {"with", "params"}};
+
+// Those of `metadata.retry`.
+constexpr FieldReader::KeyAlias meant_retry_fields[]{
+    {"initial_delay_seconds", "initial_delay"}, {"initial_backoff_seconds", "initial_delay"},
+    {"max_delay_seconds", "max_delay"},         {"max_backoff_seconds", "max_delay"},
+    {"backoff_multiplier", "multiplier"},       {"enabled", "max_attempts"}};
 
 constexpr std::pair<std::string_view, StepNeed> needs[]{{"required", StepNeed::required},
                                                         {"mandatory", StepNeed::required},
@@ -129,7 +135,7 @@ void read_delay(FieldReader& fields, std::string_view name, std::string_view oth
 }
 
 // One attempt if no number is given, as in the original system.
-RetryPolicy read_retry(FieldReader& fields)
+RetryPolicy read_metadata_retry(FieldReader& fields)
 {
     RetryPolicy retry;
     retry.max_attempts = fields.integer("max_attempts", 1, max_attempts).value_or(1);
@@ -140,6 +146,28 @@ RetryPolicy read_retry(FieldReader& fields)
     read_delay(fields, "max_backoff_seconds", "max_delay_seconds", retry.max_delay);
     fields.check_keys();
     return retry;
+}
+
+std::optional<milliseconds> read_time_above(FieldReader& fields, std::string_view key,
+                                            milliseconds least)
+{
+    const auto* const node = fields.find(key);
+    if (node == nullptr) return std::nullopt;
+    const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
+    const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
+    if (time && *time >= least && *time <= max_timeout) return time;
+    fields.error(key,
+                 fmt::format("Field '{}' must be a {} of seconds, or as '90s'", key,
+                             least.count() > 0 ? "positive number" : "number"),
+                 may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
+                                      max_timeout.count())
+                        : yaml::type_hint(*node, "a number"));
+    return std::nullopt;
+}
+
+std::optional<milliseconds> read_time_or_zero(FieldReader& fields, std::string_view key)
+{
+    return read_time_above(fields, key, milliseconds::zero());
 }
 
 class StepReader {
@@ -217,6 +245,7 @@ private:
         step_.retry_from_clean = fields_.choice("retry_from", {"as_is", "clean"}) == 1U;
         step_.commit = read_commit_scope(fields_);
         step_.timeout = read_time(fields_, "timeout");
+        step_.retry = workflow::read_retry(fields_);
         step_.idempotent = fields_.boolean("idempotent").value_or(false);
         step_.repeats = fields_.boolean("repeats").value_or(false);
         step_.require_artifacts = fields_.boolean("require_artifacts");
@@ -296,10 +325,20 @@ private:
         step_.skip_on_fail = metadata->boolean("skip_on_fail").value_or(false);
         const bool recoverable = metadata->boolean("error_recoverable").value_or(false);
         if (recoverable && !says_on_error) step_.continue_on_error = true;
-        if (auto retry = metadata->within("retry")) step_.retry = read_retry(*retry);
+        if (auto retry = metadata->within("retry")) read_retry_below(*retry);
         step_.max_cost = metadata->number("max_cost", 0, max_cost).value_or(0);
         if (const auto tokens = metadata->number("max_tokens", 0, max_tokens))
             step_.max_tokens = std::llround(*tokens);
+    }
+
+    void read_retry_below(FieldReader& retry)
+    {
+        const auto policy = read_metadata_retry(retry);
+        if (fields_.find("retry") == nullptr)
+            step_.retry = policy;
+        else
+            fields_.error("retry", "'retry' is given, and 'metadata.retry', too",
+                          "Remove 'metadata.retry'.");
     }
 
     FieldReader fields_;
@@ -321,19 +360,29 @@ StepReading read_step(const YamlNode& node, std::size_t number, int context_tier
     return reading;
 }
 
+std::optional<RetryPolicy> read_retry(FieldReader& fields)
+{
+    auto inner = fields.within("retry");
+    if (!inner) return std::nullopt;
+    RetryPolicy retry;
+    retry.max_attempts =
+        inner->integer("max_attempts", 1, max_attempts).value_or(retry.max_attempts);
+    retry.initial_delay = read_time_or_zero(*inner, "initial_delay").value_or(retry.initial_delay);
+    retry.backoff_multiplier =
+        inner->number("multiplier", 1, max_multiplier).value_or(retry.backoff_multiplier);
+    retry.max_delay = read_time_or_zero(*inner, "max_delay").value_or(retry.max_delay);
+    retry.on = inner->texts("on");
+    if (retry.on.empty() && inner->find("on") != nullptr && inner->wrong().empty())
+        inner->error("on", "Field 'on' names no class of failures",
+                     "To retry nothing, set 'max_attempts: 1'.");
+    inner->check_keys(meant_retry_fields);
+    fields.take_wrong("retry", *inner);
+    return retry;
+}
+
 std::optional<milliseconds> read_time(FieldReader& fields, std::string_view key)
 {
-    const auto* const node = fields.find(key);
-    if (node == nullptr) return std::nullopt;
-    const bool may_be = node->kind == YamlNode::Kind::scalar && !node->as_bool();
-    const auto time = may_be ? text::parse_duration(node->text) : std::nullopt;
-    if (time && time->count() > 0 && *time <= max_timeout) return time;
-    fields.error(key,
-                 fmt::format("Field '{}' must be a positive number of seconds, or as '90s'", key),
-                 may_be ? fmt::format("Units are ms, s, m, h, d and w; the maximum is {} s.",
-                                      max_timeout.count())
-                        : yaml::type_hint(*node, "a number"));
-    return std::nullopt;
+    return read_time_above(fields, key, milliseconds(1));
 }
 
 std::map<std::string, std::string> read_variables(FieldReader& fields)

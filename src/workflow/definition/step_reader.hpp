@@ -29,6 +29,9 @@ StepReading read_step(const yaml::YamlNode& node, std::size_t number, int contex
 /// A positive time: `90`, `90s`, `15m` …
 std::optional<std::chrono::milliseconds> read_time(FieldReader& fields, std::string_view key);
 
+/// `retry`: of a step, or of all steps of a workflow.
+std::optional<RetryPolicy> read_retry(FieldReader& fields);
+
 /// `env`: variables by name. A number or a boolean is the text that it is written as.
 std::map<std::string, std::string> read_variables(FieldReader& fields);
 

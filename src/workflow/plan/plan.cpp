@@ -1,6 +1,7 @@
 #include "workflow/plan/plan.hpp"
 
 #include "protocol/command_file.hpp"
+#include "protocol/error_classes.hpp"
 #include "protocol/expected_artifacts.hpp"
 #include "text/text.hpp"
 #include "workflow/plan/expansion.hpp"
@@ -10,6 +11,7 @@
 #include "yaml/report.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -32,8 +34,8 @@ constexpr std::size_t max_used = 1000;      // workflows, each with different te
 constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail"};
 
 // The fields that `PlanProblem::item` counts in.
-constexpr std::array<std::string_view, 6> lists{"requires",       "creates", "depends_on",
-                                                "optional_steps", "argv",    "env_refs"};
+constexpr std::array<std::string_view, 7> lists{
+    "requires", "creates", "depends_on", "optional_steps", "argv", "env_refs", "retry.on"};
 
 bool is_shell(std::string_view program)
 {
@@ -107,6 +109,7 @@ public:
         index_steps();
         find_creators();
         check_variables({}, workflow_.env);
+        if (workflow_.retry) check_retry({}, *workflow_.retry);
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
         close();
         order_phases();
@@ -252,8 +255,23 @@ private:
         for (const auto from : plan_.steps[i].depends_on) connect(from, i, "depends_on");
         for (const auto from : plan_.steps[i].after)
             connect(from, i, "a condition or optional step");
-        if (const auto& retry = step(i).retry; retry && retry->max_attempts < 1)
-            complain({i, "metadata.retry", 0, "There must be at least one attempt"});
+        if (step(i).retry) check_retry(i, *step(i).retry);
+    }
+
+    void check_retry(std::optional<std::size_t> i, const RetryPolicy& retry)
+    {
+        if (retry.max_attempts < 1) complain({i, "retry", 0, "There must be at least one attempt"});
+        for (std::size_t k = 0; k < retry.on.size(); ++k)
+            if (!protocol::is_retry_class(retry.on[k])) report_class(i, k, retry.on[k]);
+    }
+
+    void report_class(std::optional<std::size_t> i, std::size_t item, const std::string& name)
+    {
+        const auto known = protocol::retry_classes();
+        const auto meant = guess(name, known);
+        complain({i, "retry.on", item, fmt::format("'{}' is not a class of failures", name),
+                  fmt::format("{}{}Known are {}, exit_N and signal_N.", meant,
+                              meant.empty() ? "" : " ", fmt::join(known, ", "))});
     }
 
     void read_items(std::size_t i)
@@ -602,7 +620,7 @@ private:
         if (s.timeout)
             complain({i, "timeout", 0, "'timeout' limits attempts, of which a manual step has none",
                       "Limit how long it waits: 'manual: {until: 2d}'."});
-        if (s.retry) complain({i, "metadata.retry", 0, "A manual step is not retried", {}, true});
+        if (s.retry) complain({i, "retry", 0, "A manual step is not retried", {}, true});
         if (s.manual->approved_at_deadline && !s.manual->until)
             complain({i,
                       "manual.on_deadline",

@@ -9,14 +9,21 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 /// Steps that were in flight when an earlier executor ended.
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::string_view not_idempotent =
-    " It is not idempotent: use --from-failed to run it again";
+constexpr std::string_view not_safe = " It is not idempotent: use --from-failed to run it again";
+
+/// Whether a step runs again after its agent was lost.
+bool retries_lost_agent(const CommandRequest& request)
+{
+    const bool is_named = request.retry && !request.retry->on.empty();
+    return is_named ? std::ranges::count(request.retry->on, "agent_lost") > 0 : request.idempotent;
+}
 
 std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
                                                    const std::string& execution_id)
@@ -132,9 +139,9 @@ void StepRunner::finish_adopted(std::size_t i, ExecutionResult result)
     if (lost) {
         outcome.code = "interrupted";
         outcome.reason = fmt::format("The executor ended while the step ran: {}{}", outcome.reason,
-                                     inputs_.workflow.steps[i].idempotent
+                                     retries_lost_agent(state_.step(i).command.request)
                                          ? fmt::format(" That was attempt {}.", attempts)
-                                         : std::string(not_idempotent));
+                                         : std::string(not_safe));
     }
     on_end_(std::move(outcome));
 }
@@ -164,15 +171,15 @@ void StepRunner::settle_by_records(std::size_t i)
     const int attempts = last->retry_count + 1;
     if (last->error_message == records::interrupted_message) {
         // As after any lost agent: again only if that is safe.
-        const bool idempotent = inputs_.workflow.steps[i].idempotent;
-        if (idempotent && try_again(i, attempts)) return;
+        const bool may_again = retries_lost_agent(step.command.request);
+        if (may_again && try_again(i, attempts)) return;
         auto outcome = StepOutcome::failure(
             i,
-            idempotent
+            may_again
                 ? fmt::format("The executor ended while the step ran, in its last attempt: {}",
                               *last->error_message)
                 : fmt::format("The executor ended while the step ran: {}{}", *last->error_message,
-                              not_idempotent),
+                              not_safe),
             "interrupted");
         outcome.settled = false;
         return on_end_(std::move(outcome));

@@ -105,7 +105,7 @@ CommandRequest request_of(const RunInputs& inputs, const WorkflowExecutorOptions
     request.env_refs = step.env_refs;
     request.idempotent = step.idempotent;
     request.timeout = step.timeout;
-    request.retry = step.retry;
+    request.retry = step.retry ? step.retry : inputs.workflow.retry;
     request.max_attempts = options.max_attempts;
     request.max_cost = step.max_cost;
     request.max_tokens = step.max_tokens;
