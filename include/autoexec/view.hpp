@@ -111,6 +111,7 @@ struct StepEntry {
     std::string worktree;
     std::string branch;
     std::string commit;
+    std::string cached_from;  ///< The run from which its work was taken. Empty: none.
     std::optional<double> duration_seconds;
     int attempts = 0;
     std::map<std::string, Usage> usage;  ///< In all rounds, by execution id.

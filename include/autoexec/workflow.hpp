@@ -144,6 +144,8 @@ struct WorkflowStep {
     // Of its command; zero: no limit of its own.
     double max_cost = 0;  ///< USD
     std::int64_t max_tokens = 0;
+    /// Its work is taken from an earlier run that had the same command and the same files.
+    bool cache = false;
     /// A retry starts from the same state as the step; the changes of the last attempt are saved.
     bool retry_from_clean = false;
     std::optional<CommitScope> commit;  ///< Absent: that of the workflow.

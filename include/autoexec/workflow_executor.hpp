@@ -86,6 +86,8 @@ struct WorkflowRunOptions {
     bool fail_fast = false;  ///< The first failure cancels running steps and starts nothing more.
     std::size_t max_parallel = 0;     ///< Steps at once; zero: as the workflow specifies.
     std::optional<int> max_attempts;  ///< Overrides that of steps.
+    /// False: steps with `WorkflowStep::cache` run, and their work replaces that of earlier runs.
+    bool use_cache = true;
 
     /// Called on the executor's strand before steps start. A sentence lets no other one start: the
     /// run fails with this error, and can be resumed. Null: none is refused.

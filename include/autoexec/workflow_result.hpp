@@ -72,14 +72,16 @@ struct StepResult {
     std::optional<std::chrono::system_clock::time_point> ended_at;
     std::string branch;  ///< Of its worktree; empty without one.
     std::string commit;  ///< Its work, or the commit that it started from if it changed nothing.
+    /// The run from which its work was taken, instead of running its command. Empty: none.
+    std::string cached_from;
     /// The kind of a failure that is not its command's: `merge_conflict`, `gate`, `worktree`,
     /// `interrupted` …
     std::string code;
     std::chrono::milliseconds duration{0};  ///< From its start to its end, including waits.
     std::optional<StepAnswer> answer;       ///< Of a manual step.
     std::string child_run;  ///< The run of the workflow that the step uses; empty: none.
-    /// Absent if no command was run. Its exit code and signal come from the program, `reported`
-    /// from the agent, `verified` from the executor.
+    /// Absent if no command was run; of cached work, it has no id. Its exit code and signal come
+    /// from the program, `reported` from the agent, `verified` from the executor.
     std::optional<ExecutionResult> execution;
     /// About the commit of its work: additional files, files left out … `execution` has its own
     /// warnings.

@@ -171,6 +171,7 @@ json::object to_json(const StepResult& result)
     if (!result.code.empty()) out["error_code"] = result.code;
     out["branch"] = text::text_or_null(result.branch);
     out["commit"] = text::text_or_null(result.commit);
+    if (!result.cached_from.empty()) out["cached_from"] = result.cached_from;
     if (result.answer) out["answer"] = protocol::to_json(*result.answer);
     if (!result.child_run.empty()) out["child_run"] = result.child_run;
     return out;

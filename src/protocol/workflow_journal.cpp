@@ -173,6 +173,7 @@ struct Encoder {
         auto out = step_fields(it.result, it.state, it.reason);
         out["missing"] = text::array_of(it.missing);
         if (!it.output.empty()) out["output"] = text_within_limit(it.output);
+        if (!it.cached.empty()) out["cached"] = it.cached;
         return out;
     }
 
@@ -189,6 +190,7 @@ struct Encoder {
         out["commit"] = text::text_or_null(result.commit);
         out["kept"] = text::text_or_null(it.kept);
         if (!it.output.empty()) out["output"] = text_within_limit(it.output);
+        if (!it.cache_key.empty()) out["cache_key"] = it.cache_key;
         return out;
     }
 
@@ -401,6 +403,7 @@ private:
         result.ended_at = in.time("ended_at");
         result.branch = in.string("branch").value_or("");
         result.commit = in.string("commit").value_or("");
+        result.cached_from = in.string("cached_from").value_or("");
         constexpr double max_seconds = 1e9;
         result.duration = std::chrono::milliseconds(std::llround(
             1000 * std::clamp(in_.number("duration_seconds").value_or(0), 0.0, max_seconds)));
@@ -424,16 +427,25 @@ private:
 
     [[nodiscard]] StepExecuted step_executed() const
     {
-        return {result(in_.object("result").string("reason").value_or("")), state(in_),
-                text("reason"), in_.strings("missing"), text("output")};
+        return {result(in_.object("result").string("reason").value_or("")),
+                state(in_),
+                text("reason"),
+                in_.strings("missing"),
+                text("output"),
+                text("cached")};
     }
 
     [[nodiscard]] StepEnded step_ended() const
     {
         auto reason = in_.string("reason");
         if (!reason) reason = in_.object("result").string("error");
-        StepEnded it{result(reason.value_or("")), is("discarded"), is("late"),
-                     in_.strings("provided"),     text("kept"),    text("output")};
+        StepEnded it{result(reason.value_or("")),
+                     is("discarded"),
+                     is("late"),
+                     in_.strings("provided"),
+                     text("kept"),
+                     text("output"),
+                     text("cache_key")};
         it.result.state = state(in_);
         it.result.tolerated = is("tolerated");
         it.result.code = text("code");

@@ -109,6 +109,7 @@ struct StepExecuted {
     std::string reason;
     std::vector<std::string> missing;
     std::string output = {};  ///< As `journal_output`, if something uses it.
+    std::string cached = {};  ///< The entry whose work is taken instead; empty: none.
 };
 
 struct StepEnded {
@@ -116,8 +117,9 @@ struct StepEnded {
     bool discarded = false;  ///< A gate has gone back to a step before it.
     bool late = false;       ///< It had completed; its work cannot be merged, or no item be picked.
     std::vector<std::string> provided;
-    std::string kept;         ///< The commit of its ignored artifacts.
-    std::string output = {};  ///< As `journal_output`, if something uses it.
+    std::string kept;            ///< The commit of its ignored artifacts.
+    std::string output = {};     ///< As `journal_output`, if something uses it.
+    std::string cache_key = {};  ///< Of its work, for later runs.
 };
 
 struct StepSkipped {

@@ -184,7 +184,8 @@ private:
     void show(const WorkflowEvent& event)
     {
         const bool has_ended = event.type == WorkflowEvent::Type::step_ended;
-        const bool has_run = has_ended && event.result->execution.has_value();
+        const bool has_run =
+            has_ended && event.result->execution.has_value() && event.result->cached_from.empty();
         if (has_run && event.result->execution->usage)
             usage_.insert_or_assign(event.result->execution->execution_id,
                                     *event.result->execution->usage);

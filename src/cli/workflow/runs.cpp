@@ -39,6 +39,7 @@ boost::json::object json_of_step(const StepEntry& step, const ModelPrices& price
     o["worktree"] = text_or_null(step.worktree);
     o["branch"] = text_or_null(step.branch);
     o["commit"] = text_or_null(step.commit);
+    o["cached_from"] = text_or_null(step.cached_from);
     o["usage"] = protocol::usage_or_null(protocol::total_of(step.usage));
     protocol::add_estimate(o["usage"], protocol::spending_of(step.usage, prices));
     if (!step.child_run.empty()) o["child_run"] = step.child_run;

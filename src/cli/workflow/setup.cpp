@@ -133,6 +133,8 @@ void add_workflow_flags(CLI::App& app, WorkflowFlags& flags)
            "--keep-going", [&flags] { flags.fail_fast = false; },
            "After a failure, run the steps that do not depend on it (default)")
         ->excludes(fast);
+    app.add_flag("--no-cache", flags.no_cache,
+                 "Run steps with 'cache', too, instead of using the work of earlier runs");
     add_lenient(app, flags.lenient);
     auto* const automatic = app.add_flag_callback(
         "--auto", [&flags] { flags.automatic = true; }, "Let agents run the steps");
@@ -224,6 +226,7 @@ WorkflowRunOptions make_run_options(const WorkflowFlags& options)
     std::vector<std::string> reported;  // by `parse_params`
     run.env = variables_of(options, reported);
     run.fail_fast = options.fail_fast;
+    run.use_cache = !options.no_cache;
     // Zero would mean the workflow's limit, so no limit is the largest number.
     run.max_parallel = options.session.jobs.value_or(0);
     if (options.session.jobs == 0U) run.max_parallel = std::numeric_limits<std::size_t>::max();

@@ -36,6 +36,7 @@ struct WorkflowFlags : CommonOptions {
     std::optional<int> retry;
     std::optional<std::chrono::milliseconds> timeout;
     bool fail_fast = false;
+    bool no_cache = false;
     bool lenient = false;           ///< Unknown keys of the workflow are warnings.
     std::optional<bool> automatic;  ///< Absent: as configured.
 };

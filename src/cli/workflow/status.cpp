@@ -43,6 +43,8 @@ void print(const StepEntry& step, bool alive, std::size_t width, const ModelPric
     auto line =
         fmt::format(" {} {:>7}  {}", cell(id, 8), age_of(step, alive), cell(step.id, width));
     if (step.round > 1) line += fmt::format("  (round {})", step.round);
+    if (!step.cached_from.empty())
+        line += fmt::format("  (cached, from {})", text::printable(step.cached_from));
     if (const auto usage = to_text(protocol::spending_of(step.usage, prices)); !usage.empty())
         line += "  " + usage;
     if (!step.child_run.empty()) line += "  " + text::printable(step.child_run);

@@ -268,6 +268,8 @@ std::string after_state(const StepResult& result, const ModelPrices& prices)
         numbers +=
             fmt::format("{}attempt {}", numbers.empty() ? "" : ", ", result.execution->attempts);
     if (!numbers.empty()) line += fmt::format("  ({})", numbers);
+    if (!result.cached_from.empty())
+        line += fmt::format("  (cached, from {})", text::printable(result.cached_from));
     if (result.execution)
         if (const auto usage = to_text(protocol::Spending(result.execution->usage, prices));
             !usage.empty())

@@ -4,6 +4,7 @@
 #include "cli/session/output.hpp"
 #include "cli/worktree/trees.hpp"
 #include "files/safe_files.hpp"
+#include "git/work_cache.hpp"
 #include "git_files/git_dir.hpp"
 #include "records/queries.hpp"
 #include "text/json.hpp"
@@ -24,6 +25,8 @@ namespace autoexec::cli {
 namespace {
 
 using git::TreeInfo;
+
+constexpr std::chrono::days max_cached_age{30};
 
 /// Must outlive the operation.
 class Collector {
@@ -52,6 +55,7 @@ public:
             co_await collect_of_no_run();
         else if (rules_.older_than > rules_.older_than.zero())
             co_await collect_of_commands();
+        co_await collect_cached();
         co_return has_failed_ ? exit_internal : exit_completed;
     }
 
@@ -122,6 +126,26 @@ private:
         for (const auto& tree : trees_)
             if (owner_of(tree, runs_) == nullptr && is_wanted(tree) && has_completed(tree))
                 co_await remove(tree, std::string());
+    }
+
+    asio::awaitable<void> collect_cached()
+    {
+        const std::chrono::milliseconds limit = rules_.all ? rules_.older_than : max_cached_age;
+        const auto all = co_await git::list_work(*repository_);
+        for (const auto& entry : all)
+            if (std::chrono::system_clock::now() - entry.time >= limit) co_await remove(entry);
+    }
+
+    asio::awaitable<void> remove(const git::CacheEntryInfo& entry)
+    {
+        std::string problem;
+        if (!rules_.dry_run) problem = co_await repository_->drop_ref(entry.ref, entry.commit);
+        Collected collected(Collected::Kind::cached, entry.ref, problem);
+        collected.failed = !problem.empty();
+        report(std::move(collected), {{"cached", entry.ref},
+                                      {"commit", entry.commit},
+                                      {"removed", is_removed(problem)},
+                                      {"problem", text::text_or_null(problem)}});
     }
 
     // Whether the last command there has completed.

@@ -28,7 +28,7 @@ GcRules rules_of(const WorktreesConfig& config);
 
 /// What was removed or kept; with `dry_run`, what would be.
 struct Collected {
-    enum class Kind { worktree, branch, artifacts };
+    enum class Kind { worktree, branch, artifacts, cached };
 
     Collected(Kind of, std::string called, std::string why)
         : kind(of), name(std::move(called)), problem(std::move(why))
@@ -43,7 +43,8 @@ struct Collected {
     boost::json::object json;  ///< For `--json`.
 };
 
-/// Removes worktrees, branches and kept artifacts, and reports each. Returns the exit code.
+/// Removes worktrees, branches, kept artifacts and cached work, and reports each. Returns the exit
+/// code.
 int collect_worktrees(const std::filesystem::path& root, const WorktreesConfig& config,
                       GcRules rules, std::function<void(const Collected&)> report);
 

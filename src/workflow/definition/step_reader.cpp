@@ -247,6 +247,7 @@ private:
         step_.timeout = read_time(fields_, "timeout");
         step_.retry = workflow::read_retry(fields_);
         step_.idempotent = fields_.boolean("idempotent").value_or(false);
+        step_.cache = fields_.boolean("cache").value_or(false);
         step_.repeats = fields_.boolean("repeats").value_or(false);
         step_.require_artifacts = fields_.boolean("require_artifacts");
         step_.env_refs = fields_.texts("env_refs");

@@ -121,6 +121,7 @@ private:
         step_->ended_at = result.ended_at;
         step_->duration_seconds = std::chrono::duration<double>(result.duration).count();
         step_->commit = result.commit;
+        step_->cached_from = result.cached_from;
         step_->wait.reset();
         step_->answer = result.answer;
     }

@@ -256,6 +256,25 @@ private:
         for (const auto from : plan_.steps[i].after)
             connect(from, i, "a condition or optional step");
         if (step(i).retry) check_retry(i, *step(i).retry);
+        if (step(i).cache) check_cache(i);
+    }
+
+    void check_cache(std::size_t i)
+    {
+        const auto& s = step(i);
+        const bool has_tree = !s.worktree.empty();
+        if (s.manual)
+            complain({i, "cache", 0, "A manual step cannot be cached",
+                      "What a person has decided holds for one run."});
+        else if (is_closing(s))
+            complain({i, "cache", 0, "The step runs nothing, so it cannot be cached"});
+        else if (s.for_each && !s.for_each->best_by.empty())
+            complain({i, "cache", 0, "A step with 'best_of' cannot be cached",
+                      "Cache the steps before it."});
+        else if (has_tree || workflow_.worktrees != WorktreeMode::step)
+            complain({i, "cache", 0, "A cached step needs a worktree of its own",
+                      has_tree ? "Remove 'worktree': in git, each step gets a new one."
+                               : "Remove 'worktree' of the workflow, or 'cache'."});
     }
 
     void check_retry(std::optional<std::size_t> i, const RetryPolicy& retry)
@@ -640,6 +659,16 @@ private:
                 one.kind == Placeholder::Kind::item || one.kind == Placeholder::Kind::index;
             if (is_of_item && !step(i).for_each) continue;
             plan_.steps[i].command_waits |= one.kind != Placeholder::Kind::parameter;
+            const bool differs =
+                one.kind == Placeholder::Kind::run || one.kind == Placeholder::Kind::worktree;
+            if (differs && step(i).cache)
+                complain({i,
+                          field,
+                          item,
+                          "'cache' has no effect, because this value differs in each run",
+                          {},
+                          true,
+                          one.path.offset});
             if (one.kind == Placeholder::Kind::item && is_script && items_are_by_agent(i))
                 refuse_in_script("item", problem);
             if (one.kind == Placeholder::Kind::feedback && is_script)

@@ -210,8 +210,15 @@ bool GitWork::needs_commit(const StepOutcome& outcome) const
             tolerates_failure(inputs_.workflow.steps[outcome.step]));
 }
 
-// Ignored artifacts first: if that fails, the branch has not moved either.
 asio::awaitable<void> GitWork::save(StepOutcome& outcome, const bool& cancelled)
+{
+    if (!outcome.cached.empty()) co_return co_await take_cached(outcome, cancelled);
+    co_await commit_work(outcome, cancelled);
+    co_await store_cached(outcome);
+}
+
+// Ignored artifacts first: if that fails, the branch has not moved either.
+asio::awaitable<void> GitWork::commit_work(StepOutcome& outcome, const bool& cancelled)
 {
     const auto i = outcome.step;
     auto& step = state_.step(i);
@@ -247,6 +254,10 @@ std::string GitWork::commit_message(const StepOutcome& outcome) const
     const auto& step = state_.step(outcome.step);
     const auto& id = step.command.request.execution_id;
     const int attempt = outcome.execution ? std::max(outcome.execution->attempts, 1) : 1;
+    if (!outcome.cached.empty())
+        return fmt::format("{0}: {1} (cached, from {2}){3}Step: {1}\nRound: {4}\n",
+                           inputs_.workflow.id, step.result.id, step.result.cached_from, trailer(),
+                           step.result.round);
     return fmt::format("{0}: {1} (attempt {2}){3}Step: {1}\nRound: {4}\nAttempt: {2}\n{5}",
                        inputs_.workflow.id, step.result.id, attempt, trailer(), step.result.round,
                        id.empty() ? "" : fmt::format("Execution: {}\n", id));

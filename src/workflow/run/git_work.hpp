@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,12 @@ public:
     /// Commits its work. `cancelled`: whether cancellation caused a failure.
     asio::awaitable<void> save(StepOutcome& outcome, const bool& cancelled);
 
+    /// The work of an earlier run that is that of a step, whose worktree and command are ready: an
+    /// outcome for `save`. Nothing: its command must run.
+    asio::awaitable<std::optional<StepOutcome>> find_cached(std::size_t i);
+    /// Later runs do not find the work with this key.
+    asio::awaitable<void> drop_cached(std::string key);
+
     struct Merged {
         std::string commit;
         std::string problem;   ///< A sentence.
@@ -84,6 +91,12 @@ private:
     {
         return inputs_.options.worktrees == WorktreeMode::workflow;
     }
+
+    asio::awaitable<void> commit_work(StepOutcome& outcome, const bool& cancelled);
+    // See git_cache.cpp.
+    asio::awaitable<void> set_cache_key(std::size_t i);
+    asio::awaitable<void> take_cached(StepOutcome& outcome, const bool& cancelled);
+    asio::awaitable<void> store_cached(StepOutcome& outcome);
 
     // See git_merge.cpp.
     [[nodiscard]] std::vector<Parent> parents_of(std::size_t i) const;

@@ -344,6 +344,7 @@ void Run::judge(std::size_t i)
     const auto reason = has_failed ? result.reason : std::string();
     log_.record(protocol::GateJudged{result.id, result.round, passed, result.state, reason});
     if (has_failed) log_.mark(*state_, i);
+    if (has_failed) steps_->forget_cached(i);
     log_.notify(
         WorkflowEvent::Type::gate_judged, step,
         has_failed ? reason : fmt::format("The gate {}", *passed ? "passed" : "did not pass"));
@@ -361,6 +362,7 @@ void Run::send_back(std::size_t gate, const Verdict& verdict)
     event.message = fmt::format("Back to '{}'", to);
     event.steps = ids_of(inputs_.workflow, verdict.steps);
     log_.record(protocol::SentBack{result.id, result.round, to, event.steps});
+    for (const auto k : verdict.steps) steps_->forget_cached(k);
     state_->send_back(gate, verdict);
     for (const auto k : verdict.steps)
         if (state_->scheduler().node(k).superseded)

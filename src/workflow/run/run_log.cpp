@@ -85,12 +85,14 @@ void RunLog::record_end(const RunState& state, std::size_t i, bool discarded, bo
 {
     const auto& step = state.step(i);
     const auto& provided = state.scheduler().node(i).provided;
+    const bool has_completed = step.result.state == StepState::completed;
     record(protocol::StepEnded{step.result,
                                discarded,
                                late,
                                {provided.begin(), provided.end()},
                                step.kept,
-                               used_output(i, step.result)});
+                               used_output(i, step.result),
+                               has_completed ? step.cache_key : std::string()});
     if (!discarded) mark(state, i);
 }
 

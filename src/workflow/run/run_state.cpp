@@ -157,6 +157,7 @@ void RunState::start(std::size_t i, int round, protocol::EntryTime started_at, t
     step.result.round = round;
     step.result.started_at = started_at;
     step.phase = Running{};
+    step.cache_key.clear();
     step.since = now;
 }
 
@@ -329,8 +330,10 @@ struct RunState::Replay {
         if (step().waits_for_person()) step().phase = Running{};
         step().result.state = StepState::running;
         step().result.answer = executed.result.answer;
-        step().running()->executed = StepOutcome{
-            i, executed.state, executed.reason, {}, executed.result.execution, executed.missing};
+        step().result.cached_from = executed.result.cached_from;
+        auto& outcome = step().running()->executed.emplace(StepOutcome{
+            i, executed.state, executed.reason, {}, executed.result.execution, executed.missing});
+        outcome.cached = executed.cached;
     }
 
     // A changed workflow may have no list there any more.
@@ -378,7 +381,9 @@ struct RunState::Replay {
         step().kept = end.kept;
         if (state.inputs_.options.worktrees == WorktreeMode::workflow && !step().commit.empty())
             state.last_commit = step().commit;
+        step().cache_key = end.cache_key;
         step().result.answer = ended.answer;
+        step().result.cached_from = ended.cached_from;
         step().result.ended_at = ended.ended_at;
         step().result.duration = ended.duration;
         // A failure that counts as skipped was a failure when it ended.

@@ -39,7 +39,8 @@ struct StepOutcome {
     std::optional<ExecutionResult> execution = {};  ///< Absent: no command was run.
     std::vector<std::string> missing = {};          ///< Artifacts, if `execution` is absent.
     std::vector<std::string> warnings = {};
-    bool settled = false;  ///< Its work is committed, or must not be.
+    bool settled = false;     ///< Its work is committed, or must not be.
+    std::string cached = {};  ///< The entry whose work is taken; empty: its own.
 
     /// A failure without a command; nothing is committed.
     static StepOutcome failure(std::size_t step, std::string reason, std::string code = {});
@@ -88,10 +89,11 @@ struct StepRun {
     int expanded_in = 0;  ///< The round in which they were read; 0: none.
 
     // With git:
-    std::string tree;    ///< The name of its worktree; empty: it gets a new one.
-    std::string base;    ///< The commit that it starts from.
-    std::string commit;  ///< Its work, once that is committed.
-    std::string kept;    ///< A commit of its artifacts that git ignores; empty: none.
+    std::string tree;       ///< The name of its worktree; empty: it gets a new one.
+    std::string base;       ///< The commit that it starts from.
+    std::string commit;     ///< Its work, once that is committed.
+    std::string kept;       ///< A commit of its artifacts that git ignores; empty: none.
+    std::string cache_key;  ///< Of its work in this round, for other runs; empty: none.
     std::vector<git::ArtifactSource> laid;          ///< Artifacts of others that it starts with.
     std::optional<ResumedSession> resumed_session;  ///< Of its next command.
     Parent feedback;            ///< Of the gate that went back to it; a parent of its next round.

@@ -1,6 +1,7 @@
 #include "workflow/run/step_runner.hpp"
 
 #include "text/text.hpp"
+#include "workflow/run/step_cache.hpp"
 #include "workflow/run/step_checks.hpp"
 #include "workflow/run/step_values.hpp"
 
@@ -186,6 +187,21 @@ void StepRunner::hand_over(std::size_t i)
         return on_end_(StepOutcome::failure(i, std::move(problem), "requirement_missing"));
     if (state_.step(i).command.uses_workflow) return start_child(i);
     if (is_manual) return manual_.wait(i);
+    if (uses_cache(inputs_, state_, i)) return spawn(i, use_cache(i));
+    start_command(i);
+}
+
+/// Takes the work of an earlier run, or runs the command.
+asio::awaitable<void> StepRunner::use_cache(std::size_t i)
+{
+    auto found = co_await git_.find_cached(i);
+    if (is_unwanted(i)) co_return end_unwanted(i);
+    if (!found) co_return start_command(i);
+    on_end_(*std::move(found));
+}
+
+void StepRunner::start_command(std::size_t i)
+{
     const auto& announce = context_.options.on_worktree;
     if (announce) announce(state_.step(i).worktree());
     if (inputs_.options.automatic) return run_command(i);
@@ -284,9 +300,9 @@ bool StepRunner::record_executed(const StepOutcome& outcome)
     if (running && running->executed) return !log_.error();
     if (running) running->executed = outcome;
     step.result.execution = outcome.execution;
-    return log_.record(protocol::StepExecuted{step.result, outcome.state, outcome.reason,
-                                              outcome.missing,
-                                              log_.used_output(outcome.step, step.result)});
+    return log_.record(
+        protocol::StepExecuted{step.result, outcome.state, outcome.reason, outcome.missing,
+                               log_.used_output(outcome.step, step.result), outcome.cached});
 }
 
 void StepRunner::commit(StepOutcome outcome)
@@ -302,6 +318,14 @@ asio::awaitable<void> StepRunner::save_work(StepOutcome outcome)
     co_await git_.save(outcome, cancelled_);
     outcome.settled = true;
     on_end_(std::move(outcome));
+}
+
+void StepRunner::forget_cached(std::size_t i)
+{
+    auto key = std::exchange(state_.step(i).cache_key, {});
+    if (key.empty() || !git_.is_open()) return;
+    asio::co_spawn(context_.strand, git_.drop_cached(std::move(key)),
+                   [keep = owner_.lock()](const std::exception_ptr&) {});
 }
 
 void StepRunner::poll_manual_steps()

@@ -47,6 +47,8 @@ public:
     void resume(std::size_t i);
     /// Commits the work of a step; its outcome is settled then.
     void commit(StepOutcome outcome);
+    /// A gate has rejected the work of a step: later runs must not take it.
+    void forget_cached(std::size_t i);
     /// Looks for the markers of manual steps.
     void poll_manual_steps();
     /// Cancels child runs that are not wanted, or whose steps are over their time limits.
@@ -67,6 +69,8 @@ private:
     asio::awaitable<void> prepare_tree(std::size_t i);
     asio::awaitable<void> save_work(StepOutcome outcome);
     void hand_over(std::size_t i);
+    asio::awaitable<void> use_cache(std::size_t i);
+    void start_command(std::size_t i);
     void run_command(std::size_t i);
     CommandRequest request_of(std::size_t i);
     std::string take_retry(std::size_t i, int attempt);
