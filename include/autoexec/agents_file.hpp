@@ -88,8 +88,10 @@ struct AgentDefinition {
     /// The first that matches decides. What none allows is denied, and so is what is not beneath
     /// the worktree.
     std::vector<PermissionRule> permissions;
-    /// With that driver, of the session: as the program calls them. Empty: as it chooses.
+    /// With that driver, of the session: as the program calls it. Empty: as it chooses.
     std::string mode;
+    /// With that driver, of the session; otherwise the value of `{model}` in `commands`. Commands
+    /// may name another one. Empty: as the program chooses.
     std::string model;
     /// For those of `commands` that take the command's text or file, or the input; all others are
     /// judged by exit code. `output_rules` returns those of known programs.

@@ -47,6 +47,8 @@ struct CommandEnvironment {
     std::map<std::string, std::string> variables;
     /// Relative to the worktree, without `..`. Empty: that of the agent.
     std::string working_directory;
+    /// The model that the agent's program uses, as it calls it. Empty: as the agent says.
+    std::string model{};
 
     bool operator==(const CommandEnvironment&) const = default;
 };

@@ -108,6 +108,7 @@ struct WorkflowStep {
 
     // What it runs: agent and action, from which a command is built, or one of the others.
     std::string agent;
+    std::string model;  ///< That its agent uses, as the program calls it. Empty: as the agent says.
     std::string action;
     boost::json::object params;  ///< Flags of the built command, or parameters of `used`.
     std::string command;
@@ -132,7 +133,7 @@ struct WorkflowStep {
     std::string condition;  ///< An expression: false means skipped. Empty: none.
 
     /// Run once for each item, as `ID.1`, `ID.2`, …: the step itself only reads the list. With a
-    /// list of its own, `agent` may be `{item}` or `{item.NAME}`.
+    /// list of its own, `agent` and `model` may be `{item}` or `{item.NAME}`.
     std::optional<WorkflowItems> for_each;
 
     // How.

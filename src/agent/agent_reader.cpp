@@ -3,6 +3,7 @@
 #include "agent/template.hpp"
 #include "programs/known_programs.hpp"
 #include "programs/rules_reader.hpp"
+#include "protocol/command_file.hpp"
 #include "text/glob.hpp"
 #include "yaml/fields.hpp"
 
@@ -158,8 +159,8 @@ private:
         else if (name != "cli")
             fields_.error("driver",
                           fmt::format("Field 'driver' must be cli or acp (got: {})", name));
-        agent_.mode = read_of_session("mode");
-        agent_.model = read_of_session("model");
+        read_mode();
+        read_model();
         if (agent_.driver != AgentDriver::acp) return;
         agent_.outcome.name = "acp";
         for (const auto* key : {"stdin", "outcome", "resume", "new_session", "budget"})
@@ -169,13 +170,30 @@ private:
                               "The Agent Client Protocol passes the command and the outcome.");
     }
 
-    std::string read_of_session(const char* key)
+    void read_mode()
     {
-        auto text = fields_.text(key).value_or("");
-        if (!text.empty() && agent_.driver != AgentDriver::acp)
-            fields_.error(key, fmt::format("Field '{}' needs 'driver: acp'", key),
+        agent_.mode = fields_.text("mode").value_or("");
+        if (!agent_.mode.empty() && agent_.driver != AgentDriver::acp)
+            fields_.error("mode", "Field 'mode' needs 'driver: acp'",
                           "Otherwise, it is an option of the program.");
-        return text;
+    }
+
+    // Without its own, a command has that of the agent: no program gets an empty one.
+    void read_model()
+    {
+        agent_.model = fields_.text("model").value_or("");
+        if (!agent_.model.empty() && !protocol::is_model_name(agent_.model))
+            fields_.error(
+                "model", "Field 'model' is not the name of a model",
+                "At most 200 bytes, without control characters and '-' at its beginning.");
+        if (agent_.driver == AgentDriver::acp) return;
+        const bool has_place = takes_model(agent_);
+        if (!agent_.model.empty() && !has_place)
+            fields_.error("model", "Field 'model' needs {model} in one of the commands",
+                          "For example: 'tool --model {model} {command}'. Or use 'driver: acp'.");
+        if (agent_.model.empty() && has_place && fields_.find("model") == nullptr)
+            fields_.error("commands", "{model} needs a field 'model'",
+                          "It is the model of commands that name none.");
     }
 
     void read_permissions()

@@ -95,6 +95,7 @@ TemplateValues values_of(const AgentDefinition& definition, const protocol::Comm
     if (command.max_cost)
         values.max_cost = fmt::format("{:.6f}", std::max(*command.max_cost, 1e-6));
     if (command.max_tokens) values.max_tokens = std::to_string(*command.max_tokens);
+    values.model = definition.model;
     values.budget = words_of(definition.budget, values);
     if (!continues_session(definition, command)) {
         values.resume = words_of(definition.new_session, values);
@@ -143,6 +144,10 @@ bool make_programs(const AgentDefinition& definition, const protocol::CommandFil
                                  "or send a command text.",
                                  definition.name));
     }
+    if (!command.model.empty() && !takes_model(definition))
+        return fails(error, "model_not_accepted",
+                     fmt::format("Agent '{}' takes no model; add {{model}} to its commands.",
+                                 definition.name));
     auto values = values_of(definition, command, worktree);
     const bool continues = continues_session(definition, command);
     const auto templates = templates_of(definition);
@@ -382,12 +387,13 @@ CommandJob::CommandJob(const AgentOptions& options, std::string agent_id,
 asio::awaitable<void> CommandJob::run(std::shared_ptr<CommandJob> self,
                                       const AgentDefinition& agent)
 {
-    std::unique_ptr<AgentDefinition> elsewhere;  // few commands have a folder of their own
-    if (const auto& folder = self->found_.command.working_directory; !folder.empty()) {
-        elsewhere = std::make_unique<AgentDefinition>(agent);
-        elsewhere->working_directory = folder;
-    }
-    const auto& definition = elsewhere ? *elsewhere : agent;
+    std::unique_ptr<AgentDefinition> changed;  // few commands have a folder or a model of their own
+    const auto& folder = self->found_.command.working_directory;
+    const auto& model = self->found_.command.model;
+    if (!folder.empty() || !model.empty()) changed = std::make_unique<AgentDefinition>(agent);
+    if (!folder.empty()) changed->working_directory = folder;
+    if (!model.empty()) changed->model = model;
+    const auto& definition = changed ? *changed : agent;
     self->agent_ = definition.name;
     ProgramResult result;
     std::vector<Program> programs;

@@ -17,10 +17,13 @@ namespace {
 constexpr std::size_t max_total = 1024 * 1024;  // half of the usual ARG_MAX; bounds the memory
 
 // In the order of the enumeration.
-constexpr std::array<std::string_view, 13> placeholder_names{
-    "command",        "command_file_path", "worktree", "workflow_id", "step_id",    "git_dir",
-    "git_common_dir", "attempt_id",        "session",  "max_cost",    "max_tokens", "resume",
-    "budget"};
+constexpr std::array<std::string_view, 14> placeholder_names{"command",        "command_file_path",
+                                                             "worktree",       "workflow_id",
+                                                             "step_id",        "git_dir",
+                                                             "git_common_dir", "attempt_id",
+                                                             "session",        "max_cost",
+                                                             "max_tokens",     "model",
+                                                             "resume",         "budget"};
 
 constexpr std::string_view name_characters = "abcdefghijklmnopqrstuvwxyz_";
 
@@ -153,6 +156,8 @@ const std::string& value_of(const TemplateValues& values, Placeholder placeholde
             return values.max_cost;
         case Placeholder::max_tokens:
             return values.max_tokens;
+        case Placeholder::model:
+            return values.model;
         case Placeholder::resume:
         case Placeholder::budget:
             break;
@@ -252,6 +257,14 @@ bool takes_command(const AgentDefinition& definition, std::size_t index)
             if (uses_command(CommandTemplate{{*word}})) return true;
     const auto command = compile_template(definition.commands[index], definition.shell, ignored);
     return command && uses_command(*command);
+}
+
+bool takes_model(const AgentDefinition& definition)
+{
+    return definition.driver == AgentDriver::acp ||
+           std::ranges::any_of(templates_of(definition), [](const CommandTemplate& command) {
+               return uses(command, Placeholder::model);
+           });
 }
 
 std::optional<CommandTemplate> compile_option(std::string_view text, TemplateProblem& problem)

@@ -24,6 +24,7 @@ enum class Placeholder {
     session,  ///< Only in `resume`.
     max_cost,
     max_tokens,
+    model,
     resume,  ///< A whole word, which becomes those of an option, or none; so does the next.
     budget,
 };
@@ -57,6 +58,9 @@ std::vector<CommandTemplate> templates_of(const AgentDefinition& definition);
 /// the first, as input or by a protocol.
 [[nodiscard]] bool takes_command(const AgentDefinition& definition, std::size_t index);
 
+/// True if the agent can use the model that a command names.
+[[nodiscard]] bool takes_model(const AgentDefinition& definition);
+
 struct TemplateValues {
     std::string command;
     std::string command_file_path;
@@ -69,6 +73,7 @@ struct TemplateValues {
     std::string session{};
     std::string max_cost{};
     std::string max_tokens{};
+    std::string model{};
     std::vector<std::string> resume{};
     std::vector<std::string> budget{};
 };

@@ -90,6 +90,7 @@ PublishedFiles ExecutorCore::files_of(const Execution& x, const Attempt& a)
     if (r.environment) {
         file.env = r.environment->variables;
         file.working_directory = r.environment->working_directory;
+        file.model = r.environment->model;
     }
     file.deadline_seconds =
         std::chrono::duration<double>(r.timeout.value_or(x.options->timeout)).count();

@@ -57,6 +57,8 @@ std::string flaw_of(const CommandEnvironment& environment)
         if (!protocol::is_variable_name(name)) return "has a variable with an invalid name";
         if (auto flaw = protocol::command_flaw(value); !flaw.empty()) return flaw;
     }
+    if (!environment.model.empty() && !protocol::is_model_name(environment.model))
+        return "has an invalid name of a model";
     const auto& folder = environment.working_directory;
     const bool fits = folder.empty() || protocol::artifact_path(folder);
     return fits ? "" : "has a working directory outside its worktree";

@@ -55,6 +55,8 @@ std::string objection(const CommandFile& file)
         if (const auto flaw = command_flaw(value); !flaw.empty()) return "`env` " + flaw + ".";
     if (!file.working_directory.empty() && !artifact_path(file.working_directory))
         return "`working_directory` is not a folder within the worktree.";
+    if (!file.model.empty() && !is_model_name(file.model))
+        return "`model` is not the name of a model.";
     if (!file.session.empty() && !is_session_id(file.session))
         return "`resume.session` is not the id of a session.";
     if (const auto flaw = command_flaw(file.failure); !flaw.empty())
@@ -99,6 +101,7 @@ CommandFile read_command(const json::object& object, std::vector<std::string>& c
     file.env_refs = top.strings("env_refs");
     file.env = variables_in(top.object("env"), object, complaints);
     file.working_directory = top.string("working_directory").value_or("");
+    file.model = top.string("model").value_or("");
     file.deadline_seconds = top.number("deadline_seconds");
     const auto budget = top.object("budget");
     file.max_cost = budget.number("max_cost_usd");
@@ -144,6 +147,14 @@ bool is_session_id(std::string_view text)
            std::all_of(text.begin(), text.end(), fits);
 }
 
+bool is_model_name(std::string_view text)
+{
+    constexpr std::size_t max_size = 200;
+    const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 127; };
+    return !text.empty() && text.size() <= max_size && text.front() != '-' &&
+           text::valid_utf8(text) == text && std::ranges::none_of(text, is_control);
+}
+
 bool is_variable_name(std::string_view name)
 {
     const auto fits = [](char c) { return text::is_letter_or_digit(c) || c == '_'; };
@@ -180,6 +191,7 @@ std::string format_command(const CommandFile& file)
         out.close();
     }
     put("working_directory", file.working_directory);
+    put("model", file.model);
     if (file.deadline_seconds) out.number("deadline_seconds", *file.deadline_seconds);
     if (file.max_cost || file.max_tokens) {
         out.open("budget");

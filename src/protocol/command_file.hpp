@@ -30,6 +30,7 @@ struct CommandFile : Correlation {
     std::vector<std::string> env_refs;
     std::map<std::string, std::string> env;
     std::string working_directory;
+    std::string model;
     std::optional<double> deadline_seconds;
 
     // What the attempt may use; absent: no limit.
@@ -44,6 +45,9 @@ struct CommandFile : Correlation {
 /// True for letters, digits, `-`, `_`, `.` and `:`, at most 200, that no program takes for an
 /// option.
 bool is_session_id(std::string_view text);
+
+/// True for at most 200 bytes without control characters that no program takes for an option.
+bool is_model_name(std::string_view text);
 
 /// True for letters, digits and `_`, no digit first.
 bool is_variable_name(std::string_view name);

@@ -113,6 +113,55 @@ TEST_CASE("the work of the best try is used, and that of the others stays on the
                    "step 'code': with 'best_of', each try needs a worktree of its own"));
 }
 
+TEST_CASE("models compete, and an agent without a place for a model gets none")
+{
+    GitProject project;
+    const auto program = project.stage() / "modelled";
+    write_file(program,
+               "echo \"$1\" >model; mkdir -p reports; number=${2##*.}\n"
+               "case $1 in large) score=9 ;; *) score=1 ;; esac\n"
+               "echo \"{\\\"score\\\": $score}\" >reports/$number.json\n");
+    project.add_agent("modelled", "/bin/sh '" + program.string() + "' {model} {step_id} {command}",
+                      {"model: medium"});
+    project.committed_steps(
+        {"id: code, agent: modelled, command: go, best_of: {models: [small, large]}, "
+         "results: 'reports/{index}.json'"});
+    auto ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, "code: 'code.2' is the best: 9\n"));
+    CHECK(project.shown("model") == "large\n");
+
+    project.committed_steps({"id: code, agent: modelled, command: go"});
+    ended = project.go();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(project.shown("model") == "medium\n");
+
+    project.committed_steps({"id: code, agent: scripted, model: large, command: go"});
+    ended = project.go();
+    CHECK(ended.code == 3);
+    CHECK(contains(ended.err, "Step 'code': 'scripted' takes no model; add {model} to its "));
+}
+
+TEST_CASE("people approve each item, by the id of its step")
+{
+    GitProject project;
+    project.committed_steps(
+        {"id: release, for_each: [core, tools], manual: {by: 'the owner of {item}'}, "
+         "command: 'May {item} be released?'"});
+    Program program(project.start(GitProject::words()));
+    project.wait_for_state("release.1", "waiting_manual");
+    project.wait_for_state("release.2", "waiting_manual");
+    for (const auto* const step : {"release.2", "release.1"}) {
+        const auto ended = project.run({"workflow", "approve", step});
+        CHECK_MESSAGE(ended.code == 0, ended.err);
+    }
+    const auto ended = program.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    CHECK(contains(ended.err, "release.2: waits for the owner of tools"));
+    CHECK(contains(ended.err, "May tools be released?"));
+    CHECK(steps_with(ended, "completed") == "release release.2 release.1");
+}
+
 TEST_CASE("a list that an agent has spoilt fails its step, and says why")
 {
     GitProject project;

@@ -389,8 +389,22 @@ TEST_CASE(
     CHECK(file.agents.at(0).model == "large");
     CHECK(file.agents.at(0).retry_in_session);
     CHECK(only_error(agent_with("mode: default")) == "Agent 1: Field 'mode' needs 'driver: acp'");
-    CHECK(errors_of(agent_with("model: large")).front().message ==
-          "Agent 1: Field 'model' needs 'driver: acp'");
+    CHECK(only_error(agent_with("model: large")) ==
+          "Agent 1: Field 'model' needs {model} in one of the commands");
+}
+
+TEST_CASE("an agent whose commands have a place for a model names the usual one")
+{
+    const auto file =
+        parse("agents:\n" + entry("a", "tool --model {model} {command}", ", model: large"));
+    CHECK(file.warnings.empty());
+    CHECK(file.agents.at(0).model == "large");
+    CHECK(agent::takes_model(file.agents.at(0)));
+    CHECK_FALSE(agent::takes_model(parse(agent_with("")).agents.at(0)));
+    CHECK(only_error("agents:\n" + entry("a", "tool --model {model} {command}")) ==
+          "Agent 1: {model} needs a field 'model'");
+    CHECK(only_error("agents:\n" + entry("a", "tool {model} {command}", ", model: --yolo")) ==
+          "Agent 1: Field 'model' is not the name of a model");
 }
 
 TEST_CASE("options of the program are words that replace a placeholder")

@@ -33,6 +33,7 @@ CommandFile full_file()
     file.env_refs = {"API_TOKEN"};
     file.env = {{"MODE", "all\n\"ü\""}, {"_1", ""}};
     file.working_directory = "sub/folder";
+    file.model = "maker/large (new)";
     file.deadline_seconds = 1500;
     return file;
 }
@@ -74,6 +75,7 @@ TEST_CASE("a command file is read back as it was written")
     CHECK(again.env_refs == file.env_refs);
     CHECK(again.env == file.env);
     CHECK(again.working_directory == file.working_directory);
+    CHECK(again.model == file.model);
     CHECK(again.deadline_seconds == file.deadline_seconds);
     CHECK(format_command(again) == format_command(file));
 }
@@ -85,7 +87,7 @@ TEST_CASE("a command file begins with the keys of version 1.0")
     for (const auto& member : object) keys.emplace_back(member.key());
     CHECK(keys == Strings{"command", "correlation", "worktree_path", "instructions", "note",
                           "protocol", "execution_id", "attempt", "attempt_id", "agent", "argv",
-                          "env_refs", "env", "working_directory", "deadline_seconds"});
+                          "env_refs", "env", "working_directory", "model", "deadline_seconds"});
     CHECK(object.at("protocol") == "1.2");
     CHECK(object.at("correlation") == boost::json::parse(R"({"workflow_id": "w", "step_id": "s",
         "created_at": "2026-01-20T21:00:36+00:00", "expected_artifacts": ["a.md", "b/"]})"));
@@ -178,6 +180,14 @@ TEST_CASE("a command file with variables or a folder that cannot be is refused")
         CHECK(refusal(R"({"command":"x","working_directory":")" + std::string(folder) + "\"}") ==
               "`working_directory` is not a folder within the worktree.");
     CHECK(format_command(CommandFile{}).find("env") == std::string::npos);
+}
+
+TEST_CASE("a command file with a model that a program could misunderstand is refused")
+{
+    for (const auto& name : {std::string("--yolo"), std::string("a\\nb"), std::string(201, 'x')})
+        CHECK(refusal(R"({"command":"x","model":")" + name + "\"}") ==
+              "`model` is not the name of a model.");
+    CHECK(format_command(CommandFile{}).find("model") == std::string::npos);
 }
 
 TEST_CASE("the budget of an attempt is written and read")

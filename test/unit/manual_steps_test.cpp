@@ -316,6 +316,37 @@ TEST_CASE_FIXTURE(ManualFixture, "what is not an answer of this round is ignored
     CHECK(of("ask").answer->by == "ada@host");
 }
 
+TEST_CASE_FIXTURE(ManualFixture, "people are asked about each item, at the same time")
+{
+    auto ask = manual_step("ask");
+    ask.command = "May {item.name} be released?";
+    ask.manual->by = "{item.owner}";
+    ask.for_each.emplace();
+    ask.for_each->list = {boost::json::object{{"name", "a"}, {"owner", "Ada"}},
+                          boost::json::object{{"name", "b"}, {"owner", "Bob"}}};
+    run_options.max_parallel = 1;
+    bool is_rejected = false;
+    SUBCASE("and all agree") {}
+    SUBCASE("and one does not")
+    {
+        is_rejected = true;
+    }
+    start(workflow_of({ask, step("later", {"ask"})}));
+    clock->run_until(ctx, 10s);
+    CHECK(record_of("ask.1").wait == ManualWait{"May a be released?", "Ada", {}, true});
+    CHECK(record_of("ask.2").wait == ManualWait{"May b be released?", "Bob", {}, true});
+    put_answer("ask.2", StepDecision::approved);
+    clock->run_until(ctx, 20s);
+    CHECK(record_of("ask.2").state == StepState::completed);
+    CHECK(record_of("ask.1").state == StepState::waiting_manual);
+    CHECK(record_of("later").state == StepState::pending);
+    put_answer("ask.1", is_rejected ? StepDecision::rejected : StepDecision::approved);
+    clock->run(ctx);
+    CHECK(of("ask.1").answer);
+    CHECK(of("later").state == (is_rejected ? StepState::skipped : StepState::completed));
+    CHECK_FALSE(fs::exists(answers()));
+}
+
 TEST_CASE_FIXTURE(ManualFixture, "a cancelled run does not leave a manual step waiting")
 {
     auto sink = std::make_shared<EventList>();

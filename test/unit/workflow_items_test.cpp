@@ -1,6 +1,7 @@
 #include "support/workflow_fixture.hpp"
 #include "workflow/plan/expansion.hpp"
 #include "workflow/run/scheduler.hpp"
+#include "workflow/run/step_commands.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -327,160 +328,49 @@ TEST_CASE_FIXTURE(ItemsFixture, "a list is a parameter or is written in the file
     CHECK(done() == Lines{"a.1 do z 1", "b.1 do 1"});
 }
 
-TEST_CASE_FIXTURE(ItemsFixture, "of several tries, only the best one counts")
+TEST_CASE("several agents and models are chosen before anything runs")
 {
-    auto fix = each("fix", "");
-    fix.for_each->list = {1, 2, 3};
-    fix.for_each->best_by = "score";
-    fix.results = "out-{index}.json";
-    const auto scored = [&](const std::string& number, std::string_view text) {
-        write_file(project / ("out-" + number + ".json"), text);
-        replies["fix." + number].creates = {"out-" + number + ".json"};
+    const auto commands_of = [](const std::string& best_of, const std::string& more = {}) {
+        auto loaded = parsed("  - id: fix\n    best_of: " + best_of +
+                             "\n    command: make\n    results: \"out-{index}.json\"\n" + more);
+        REQUIRE(loaded.workflow);
+        WorkflowExecutorOptions executor;
+        executor.assign = [](const WorkflowStep& s, CommandRequest& request) {
+            request.agent = s.agent + "/" + s.model;
+            return s.agent == "nobody" ? std::string("unknown") : std::string();
+        };
+        WorkflowRunOptions run;
+        run.worktrees = WorktreeMode::step;
+        std::string problems;
+        const auto inputs = workflow::make_inputs(*loaded.workflow, run, problems);
+        auto commands = workflow::make_commands(inputs, executor, problems);
+        Lines lines;
+        for (const auto& one : commands.front().each) lines.push_back(one.agent);
+        if (!problems.empty()) lines.push_back(problems);
+        return lines;
     };
-    scored("1", R"({"score": 3, "name": "a"})");
-    scored("2", R"({"score": 7.5, "name": "b"})");
-    scored("3", R"({"score": 7.5, "name": "c"})");
-    auto use = step("use", {"fix"});
-    use.argv = {"use", "{steps.fix.results.name}", "{steps.fix.outcome}"};
-    SUBCASE("the first of the best")
-    {
-        run(workflow_of({fix, use}));
-        CHECK(done().back() == "use use b completed");
-    }
-    SUBCASE("a try that fails does not matter")
-    {
-        replies["fix.2"].status = ReportedStatus::failed;
-        run(workflow_of({fix, use}));
-        CHECK(done().back() == "use use c completed");
-        CHECK(of("fix.2").tolerated);
-    }
-    SUBCASE("a try without a number does not matter either")
-    {
-        scored("2", R"({"score": "7.5"})");
-        scored("3", "[]");
-        run(workflow_of({fix, use}));
-        CHECK(done().back() == "use use a completed");
-    }
-    CHECK(result.status == WorkflowStatus::completed);
-    const auto record = journal();
-    CHECK(std::ranges::count_if(record.transitions, [](const auto& entry) {
-              return std::holds_alternative<protocol::StepPicked>(entry.transition);
-          }) == 1);
+    CHECK(commands_of("{agents: [one, two], by: points}") == Lines{"one/", "two/"});
+    CHECK(commands_of("{agents: [one, nobody]}") ==
+          Lines{"one/", "nobody/", "Step 'fix': unknown\n"});
+    CHECK(commands_of("{agents: [one, two], models: [a, b]}") ==
+          Lines{"one/a", "one/b", "two/a", "two/b"});
+    CHECK(commands_of("{agents: [{agent: one, model: a}, {agent: two, model: b}]}") ==
+          Lines{"one/a", "two/b"});
+    CHECK(commands_of("{models: [a, b]}", "    agent: one\n") == Lines{"one/a", "one/b"});
+    CHECK(commands_of("{count: 2}", "    agent: one\n    model: a\n") == Lines{"one/a"});
 }
 
-TEST_CASE_FIXTURE(ItemsFixture, "a try that fails stops nothing, also with fail-fast")
+TEST_CASE("in place, tries are refused before anything runs")
 {
-    const auto fix = tries("fix", 2);
-    run_options.fail_fast = true;
-    replies["fix.1"].status = ReportedStatus::failed;
-    SUBCASE("another one is the best")
-    {
-        write_file(project / "out-2.json", R"({"score": 1})");
-        replies["fix.2"].creates = {"out-2.json"};
-        run(workflow_of({fix, step("use", {"fix"})}));
-        CHECK(result.status == WorkflowStatus::completed);
-        CHECK(of("use").state == StepState::completed);
+    for (const auto mode : {WorktreeMode::in_place, WorktreeMode::workflow}) {
+        WorkflowRunOptions run;
+        run.worktrees = mode;
+        std::string problems;
+        const auto inputs =
+            workflow::make_inputs(workflow_of({tries("fix", 2)}), std::move(run), problems);
+        (void)workflow::make_commands(inputs, {}, problems);
+        CHECK(problems == "Step 'fix': With 'best_of', each try needs a worktree of its own.\n");
     }
-    SUBCASE("without a best one, their step stops the others")
-    {
-        run(workflow_of({fix, step("use", {"fix"})}));
-        CHECK(result.status == WorkflowStatus::failed);
-        CHECK(of("fix.2").state == StepState::completed);
-        CHECK(of("use").reason == "'fix' has failed");
-    }
-}
-
-TEST_CASE_FIXTURE(ItemsFixture, "a step without a best try may fail, if that is tolerated")
-{
-    auto fix = tries("fix", 2);
-    fix.continue_on_error = true;
-    replies["fix.1"].status = ReportedStatus::failed;
-    run(workflow_of({fix, step("use", {"fix"})}));
-    CHECK(result.status == WorkflowStatus::completed);
-    CHECK(of("fix").state == StepState::failed);
-    CHECK(of("fix").code == "items");
-    CHECK(of("fix").tolerated);
-    CHECK(of("use").state == StepState::completed);
-}
-
-TEST_CASE_FIXTURE(ItemsFixture, "tries that do not run need no best one")
-{
-    auto fix = tries("fix", 2);
-    SUBCASE("the condition of their step does not hold")
-    {
-        fix.condition = "params.full";
-        auto w = workflow_of({fix, step("use", {"fix"})});
-        w.params["full"] = false;
-        run(w);
-        CHECK(of("use").state == StepState::completed);
-    }
-    SUBCASE("a gate ends the workflow")
-    {
-        auto ends = step("ends");
-        ends.gate = gate("ends.round == 1", {GateTarget::Kind::fail, {}});
-        ends.gate->on_pass = {GateTarget::Kind::end, {}};
-        auto clean = step("clean");
-        clean.phase = StepPhase::finally;
-        run(workflow_of({ends, fix, step("use", {"fix"}), clean}));
-        CHECK(of("use").state == StepState::skipped);
-        CHECK(of("clean").state == StepState::completed);
-    }
-    CHECK(result.status == WorkflowStatus::completed);
-    CHECK(of("fix").state == StepState::skipped);
-}
-
-TEST_CASE_FIXTURE(ItemsFixture, "without a best try the step fails, and nothing follows")
-{
-    const auto fix = tries("fix", 2);
-    std::string reason;
-    SUBCASE("none has completed")
-    {
-        replies["fix.1"].status = replies["fix.2"].status = ReportedStatus::failed;
-        reason = "None of its items has completed";
-    }
-    SUBCASE("none has a number")
-    {
-        replies["fix.1"].creates = {"out-1.json"};
-        write_file(project / "out-1.json", R"({"score": null})");
-        replies["fix.2"].status = ReportedStatus::failed;
-        reason = "None of its items has a number 'score'; of 'fix.1', it is null";
-    }
-    run(workflow_of({fix, step("use", {"fix"})}));
-    CHECK(result.status == WorkflowStatus::failed);
-    CHECK(of("fix").reason == reason);
-    CHECK(of("fix").state == StepState::failed);
-    CHECK(of("use").reason == "It depends on 'fix', which failed");
-}
-
-TEST_CASE_FIXTURE(ItemsFixture, "several agents are chosen before anything runs")
-{
-    auto loaded = parse_workflow(
-        "id: w\nsteps:\n  - id: fix\n    best_of: {agents: [one, two], by: points}\n"
-        "    command: make\n    results: \"out-{index}.json\"\n",
-        "w.yaml");
-    REQUIRE(loaded.workflow);
-    CHECK(loaded.workflow->steps.front().for_each->best_by == "points");
-    options.assign = [](const WorkflowStep& s, CommandRequest& request) {
-        request.agent = s.agent + "!";
-        return s.agent == "three" ? std::string("unknown") : std::string();
-    };
-    for (const auto* const n : {"1", "2"}) {
-        replies[std::string("fix.") + n].creates = {std::string("out-") + n + ".json"};
-        write_file(project / (std::string("out-") + n + ".json"),
-                   std::string(R"({"points": )") + n + "}");
-    }
-    run(*loaded.workflow);
-    CHECK(result.status == WorkflowStatus::completed);
-    const auto& files = tree_at("").published;
-    REQUIRE(files.size() == 2);
-    CHECK(files[0].agent == "one!");
-    CHECK(files[1].agent == "two!");
-    CHECK(journal().steps[2].agent == "two");
-    results = 0;
-    loaded.workflow->steps.front().for_each->list.push_back("three");
-    start(*loaded.workflow);
-    clock->run(ctx);
-    CHECK(result.error == "Step 'fix': unknown\n");
 }
 
 TEST_CASE("steps for items start within their limit, and are cancelled together")
@@ -566,9 +456,26 @@ TEST_CASE("what cannot be a list is reported with its place")
     CHECK(errors_of("  - id: a\n    argv: [x]\n    best_of: 1\n") ==
           Lines{"6:14: Step 'a': Field 'best_of' must be an integer from 2 to 100"});
     CHECK(errors_of("  - id: a\n    argv: [x]\n    best_of: {by: x}\n") ==
-          Lines{"6:14: Step 'a': best_of: Give either 'count' or 'agents'"});
+          Lines{"6:14: Step 'a': best_of: Give either 'count', or 'agents' and 'models'"});
     CHECK(errors_of("  - id: a\n    command: x\n    agent: b\n    best_of: {agents: [c, d]}\n") ==
           Lines{"7:23: Step 'a': best_of: The step has an 'agent', too"});
+    CHECK(errors_of("  - id: a\n    command: x\n    model: b\n    best_of: {models: [c, d]}\n") ==
+          Lines{"7:14: Step 'a': best_of: The step has a 'model', too"});
+    CHECK(errors_of("  - id: a\n    command: x\n    best_of: {count: 2, models: [c, d]}\n") ==
+          Lines{"6:14: Step 'a': best_of: Give either 'count', or 'agents' and 'models'"});
+    CHECK(errors_of(
+              "  - id: a\n    command: x\n    best_of: {agents: [c, {agent: d, model: e}]}\n") ==
+          Lines{"6:23: Step 'a': best_of: Either each agent has a 'model', or none"});
+    CHECK(errors_of(
+              "  - id: a\n    command: x\n    best_of: {agents: [{agent: d, modle: e}, f]}\n") ==
+          Lines{"6:35: Step 'a': best_of: agents[1]: Unknown field 'modle'"});
+    CHECK(errors_of("  - id: a\n    command: x\n    agent: b\n    model: --evil\n") ==
+          Lines{"7:12: Step 'a': '--evil' is not the name of a model"});
+    CHECK(errors_of("  - id: a\n    argv: [x]\n    model: b\n") ==
+          Lines{"6:12: Step 'a': 'model' has no effect without an agent"});
+    CHECK(errors_of("  - id: a\n    command: x\n    agent: b\n    for_each: [{m: x}, {m: -y}]\n"
+                    "    model: \"{item.m}\"\n") ==
+          Lines{"8:12: Step 'a': '-y' is not the name of a model"});
     CHECK(errors_of("  - {id: plan, command: make}\n  - id: a\n    command: x\n"
                     "    agent: \"{item}\"\n    for_each: plan.results.x\n") ==
           Lines{"7:12: Step 'a': The agent cannot come from a list that is read during the run"});

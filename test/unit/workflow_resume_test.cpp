@@ -445,6 +445,44 @@ TEST_CASE("a run with an approval is resumed from a journal that ends after any 
     CHECK(cuts > 8);
 }
 
+TEST_CASE("approvals for items wait over a restart, each on its own")
+{
+    World world;
+    auto ask = step("ask");
+    ask.argv.clear();
+    ask.command = "{item}?";
+    ask.manual.emplace();
+    ask.for_each.emplace();
+    ask.for_each->list = {"a", "b"};
+    const auto w = workflow_of({ask, step("b", {"ask"})});
+    const auto approve = [&world](std::size_t step) {
+        const auto record = steps_of(world).at(step);
+        REQUIRE(record.wait);
+        const protocol::StepAnswerFile file{record.execution_id,
+                                            {StepDecision::approved, "ada@host", {}, {}}};
+        REQUIRE_FALSE(records::put_decision(world.project.path(),
+                                            workflow::list_runs(world.project.path()).front(),
+                                            file.execution_id, protocol::format_step_answer(file)));
+    };
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 10s);
+        approve(2);
+        world.clock->run_until(life.ctx, 20s);
+    }
+    Life life(world);
+    life.resume(w);
+    world.clock->run_until(life.ctx, 30s);
+    CHECK_FALSE(life.done);
+    CHECK(steps_of(world).at(2).state == StepState::completed);
+    CHECK(steps_of(world).at(3).wait->text == "b?");
+    approve(3);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"b"});
+}
+
 TEST_CASE("a step that is run again continues its session")
 {
     World world;
@@ -991,35 +1029,6 @@ TEST_CASE("a run with a step for each item is resumed wherever its executor was 
                 words.push_back(file.argv[1]);
         CHECK(words == Lines{"a", "b", "c", "d", "e"});
     }
-}
-
-TEST_CASE("a step without a best try runs again on request")
-{
-    World world;
-    auto fix = step("fix");
-    fix.for_each.emplace().list = {1, 2};
-    fix.for_each->best_by = "score";
-    fix.results = "out-{index}.json";
-    const auto w = workflow_of({fix, step("use", {"fix"})});
-    WorkflowResumeOptions what;
-    {
-        Life life(world);
-        life.start(w);
-        life.live();
-        CHECK(life.result.status == WorkflowStatus::failed);
-    }
-    {
-        Life life(world);
-        life.resume(w, what);
-        life.live();
-        CHECK(life.result.error.find("--from-failed") != std::string::npos);
-    }
-    what.from_failed = true;
-    Life life(world);
-    life.resume(w, what);
-    life.live();
-    CHECK(world.taken == Lines{"fix.1", "fix.2", "fix.1", "fix.2"});
-    CHECK(life.result.steps.front().code == "items");
 }
 
 TEST_CASE("a step in flight is adopted although a value of its command is missing by now")

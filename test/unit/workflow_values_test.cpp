@@ -112,8 +112,12 @@ TEST_CASE_FIXTURE(ValuesFixture, "a step knows its run, its worktree and its rou
     auto write = step("write");
     write.command = "in {worktree} of {run.id} on {run.branch}.";
     write.argv.clear();
-    write.gate = gate("write.round >= 2 and run.id != ''", {GateTarget::Kind::again, {}});
-    run(workflow_of({write}));
+    write.gate = gate("write.round >= 2 and run.id != '' and worktree == params.here",
+                      {GateTarget::Kind::again, {}});
+    write.condition = "worktree == params.here and run.branch == ''";
+    auto w = workflow_of({write});
+    w.params["here"] = project.path().string();
+    run(std::move(w));
     REQUIRE(result.status == WorkflowStatus::completed);
     REQUIRE(published().size() == 2);
     for (int round = 1; round <= 2; ++round) {

@@ -1,6 +1,7 @@
 #include "cli/session/agents.hpp"
 
 #include "agent/agents_file_reader.hpp"
+#include "agent/template.hpp"
 #include "cli/cli.hpp"
 #include "cli/session/configuration.hpp"
 #include "protocol/layout.hpp"
@@ -76,8 +77,9 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
     if (named.agent == built_in_agent && !step.action.empty())
         return fmt::format("'{}' runs commands, not actions; give the step a 'command'",
                            agent::shell_name);
-    named.is_required |= !step.action.empty();
+    named.is_required |= !step.action.empty() || !step.model.empty();
     auto problem = assign_named(std::move(named), request);
+    if (problem.empty() && !step.model.empty()) problem = require_model(request);
     const bool is_script = request.agent == built_in_agent && request.argv.empty();
     if (problem.empty() && is_script &&
         workflow::has_agent_text(step.command, workflow::has_items_of_agent(step)))
@@ -85,6 +87,20 @@ std::string Agents::assign(const WorkflowStep& step, const std::string& preferre
             "its command has text that an agent wrote; '{}' would run it as a script",
             agent::shell_name);
     return problem;
+}
+
+// Another agent may not have the model.
+std::string Agents::require_model(CommandRequest& request) const
+{
+    const auto& agents = loaded_.file.agents;
+    const auto found = std::ranges::find(agents, request.agent, &AgentDefinition::name);
+    if (found == agents.end() || !agent::takes_model(*found))
+        return fmt::format(
+            "'{}' takes no model; add {{model}} to its commands and a field 'model' in {}",
+            is_built_in(request.agent) ? "/bin/sh" : text::printable(request.agent),
+            layout::agents_file);
+    request.fallback.clear();
+    return {};
 }
 
 std::string Agents::agent_called(const std::string& name, std::string& problem) const

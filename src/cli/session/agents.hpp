@@ -75,6 +75,7 @@ private:
 
     [[nodiscard]] Named resolve(const std::string& name, Roles roles) const;
     std::string assign_named(Named named, CommandRequest& request) const;
+    std::string require_model(CommandRequest& request) const;
     std::string select(CommandRequest& request) const;
     [[nodiscard]] bool has(std::string_view name) const;
     [[nodiscard]] std::string unknown_name(const std::string& name) const;

@@ -157,6 +157,11 @@ std::optional<FieldReader> FieldReader::within(std::string_view key)
     return FieldReader(*node, fmt::format("{}{}: ", prefix(), key), report());
 }
 
+FieldReader FieldReader::of_item(const YamlNode& mapping, std::string_view name) const
+{
+    return {mapping, fmt::format("{}{}: ", prefix(), name), report()};
+}
+
 std::optional<std::string> FieldReader::expression(std::string_view key)
 {
     const auto* const node = find(key);

@@ -55,6 +55,11 @@ public:
     /// true.
     std::optional<std::string> expression(std::string_view key);
 
+    /// For the fields of a mapping in a list.
+    [[nodiscard]] FieldReader of_item(const yaml::YamlNode& mapping, std::string_view name) const;
+    /// Remembers a field as invalid that was reported already.
+    void mark_wrong(std::string_view key) { remember_wrong(std::string(key)); }
+
     /// Remembers the invalid fields in the mapping of a field, as `KEY.INNER`.
     void take_wrong(std::string_view key, const FieldReader& inner);
 

@@ -156,38 +156,131 @@ private:
     FieldReader& fields_;
 };
 
-// The same command several times, by one agent or by several.
-std::optional<WorkflowItems> read_best_of(FieldReader& step, std::string& agent)
-{
-    WorkflowItems items;
-    items.best_by = "score";
-    std::optional<int> count;
-    if (step.find("best_of")->kind != YamlNode::Kind::mapping) {
-        count = step.integer("best_of", 2, max_best_of);
-    } else {
-        auto fields = step.within("best_of");
-        count = fields->integer("count", 2, max_best_of);
-        const auto agents = fields->texts("agents");
-        for (const auto& name : agents) items.list.emplace_back(name);
-        if (auto name = fields->text("by"); name && !name->empty())
-            items.best_by = *std::move(name);
-        items.max_parallel = static_cast<std::size_t>(
-            fields->integer("max_parallel", 0, max_items_at_once).value_or(0));
-        if (fields->wrong().empty() && (count.has_value() == !agents.empty()))
-            fields->error(fields->node().at, "Give either 'count' or 'agents'");
-        if (!agents.empty() && !agent.empty())
-            fields->error("agents", "The step has an 'agent', too", "Remove one of them.");
-        if (!agents.empty()) agent = "{item}";
-        fields->check_keys();
-        step.take_wrong("best_of", *fields);
+/// Reads `best_of`: the same command several times, by one agent or by several, with one model or
+/// with several.
+class TriesReader {
+public:
+    TriesReader(FieldReader& step, std::string& agent, std::string& model)
+        : step_(step), agent_(agent), model_(model)
+    {
+        items_.best_by = "score";
     }
-    for (int k = 1; count && k <= *count; ++k) items.list.emplace_back(k);
-    return items;
-}
+
+    WorkflowItems read()
+    {
+        if (step_.find("best_of")->kind != YamlNode::Kind::mapping) {
+            count(step_.integer("best_of", 2, max_best_of));
+            return std::move(items_);
+        }
+        auto fields = step_.within("best_of");
+        read_mapping(*fields);
+        fields->check_keys();
+        step_.take_wrong("best_of", *fields);
+        return std::move(items_);
+    }
+
+private:
+    struct Runner {
+        std::string agent;
+        std::string model;
+    };
+
+    void count(std::optional<int> tries)
+    {
+        for (int k = 1; tries && k <= *tries; ++k) items_.list.emplace_back(k);
+    }
+
+    void read_mapping(FieldReader& fields)
+    {
+        const auto tries = fields.integer("count", 2, max_best_of);
+        const auto agents = read_agents(fields);
+        const auto models = fields.texts("models");
+        if (auto name = fields.text("by"); name && !name->empty())
+            items_.best_by = *std::move(name);
+        items_.max_parallel = static_cast<std::size_t>(
+            fields.integer("max_parallel", 0, max_items_at_once).value_or(0));
+        const bool has_names = !agents.empty() || !models.empty();
+        if (fields.wrong().empty() && tries.has_value() == has_names)
+            fields.error(fields.node().at, "Give either 'count', or 'agents' and 'models'");
+        if (!agents.empty() && !agent_.empty())
+            fields.error("agents", "The step has an 'agent', too", "Remove one of them.");
+        count(tries);
+        if (has_names) list(fields, agents, models);
+    }
+
+    static std::vector<Runner> read_agents(FieldReader& fields)
+    {
+        std::vector<Runner> agents;
+        const auto* const node = fields.find("agents");
+        if (node == nullptr) return agents;
+        const bool is_list = node->kind == YamlNode::Kind::sequence;
+        for (std::size_t k = 0; k < (is_list ? node->items.size() : 1); ++k) {
+            const auto& item = is_list ? node->items[k] : *node;
+            if (item.kind == YamlNode::Kind::mapping) {
+                auto named = fields.of_item(item, fmt::format("agents[{}]", k + 1));
+                (void)named.require("agent");
+                agents.push_back(
+                    {named.text("agent").value_or(""), named.text("model").value_or("")});
+                named.check_keys();
+                fields.take_wrong("agents", named);
+            } else if (auto name = item.as_string()) {
+                agents.push_back({*std::move(name), {}});
+            } else {
+                fields.wrong_type(fmt::format("agents[{}]", k + 1), item,
+                                  "the name of an agent, or a mapping of 'agent' and 'model'");
+                fields.mark_wrong("agents");
+            }
+        }
+        return agents;
+    }
+
+    // Without models, an item is the name of its agent.
+    void list(FieldReader& fields, const std::vector<Runner>& agents,
+              const std::vector<std::string>& models)
+    {
+        const auto with_model = static_cast<std::size_t>(std::ranges::count_if(
+            agents, [](const Runner& runner) { return !runner.model.empty(); }));
+        const bool has_models = with_model > 0 || !models.empty();
+        if (has_models && !model_.empty())
+            fields.error(fields.node().at, "The step has a 'model', too", "Remove one of them.");
+        if (with_model > 0 && (with_model < agents.size() || !models.empty()))
+            fields.error("agents", "Either each agent has a 'model', or none",
+                         "With 'models', each agent runs with each of them.");
+        const auto all =
+            std::max<std::size_t>(agents.size(), 1) * std::max<std::size_t>(models.size(), 1);
+        if (all > max_best_of)
+            fields.error(
+                models.empty() ? "agents" : "models",
+                fmt::format("There are {} tries; at most {} are allowed", all, max_best_of));
+        if (!fields.wrong().empty()) return;
+        if (!agents.empty()) agent_ = has_models ? "{item.agent}" : "{item}";
+        if (has_models) model_ = "{item.model}";
+        for (const auto& runner : agents) {
+            if (!has_models) items_.list.emplace_back(runner.agent);
+            if (with_model > 0) add(runner.agent, runner.model);
+            for (const auto& model : models) add(runner.agent, model);
+        }
+        if (!agents.empty()) return;
+        for (const auto& model : models) add({}, model);
+    }
+
+    void add(const std::string& agent, const std::string& model)
+    {
+        json::object item{{"model", model}};
+        if (!agent.empty()) item["agent"] = agent;
+        items_.list.push_back(std::move(item));
+    }
+
+    FieldReader& step_;
+    std::string& agent_;
+    std::string& model_;
+    WorkflowItems items_;
+};
 
 }  // namespace
 
-std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& agent)
+std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& agent,
+                                              std::string& model)
 {
     const auto* const node = step.find("for_each");
     const int ways = int(node != nullptr) + int(step.find("matrix") != nullptr) +
@@ -198,7 +291,7 @@ std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& ag
                    "Remove the others.");
         return std::nullopt;
     }
-    if (step.find("best_of") != nullptr) return read_best_of(step, agent);
+    if (step.find("best_of") != nullptr) return TriesReader(step, agent, model).read();
     if (auto matrix = step.within("matrix")) {
         auto items = MatrixReader(*matrix).read();
         matrix->check_keys();

@@ -9,7 +9,8 @@
 namespace autoexec::workflow {
 
 /// Reads `for_each`, `matrix` or `best_of` of a step. Empty if it has none, or an invalid one.
-/// `best_of` sets the agent if it names several.
-std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& agent);
+/// `best_of` sets the agent and the model if it names several.
+std::optional<WorkflowItems> read_items_field(FieldReader& step, std::string& agent,
+                                              std::string& model);
 
 }  // namespace autoexec::workflow

@@ -73,19 +73,24 @@ void check_agents(const Definition& definition, const WorkflowReadOptions& optio
         if (definition.workflow.steps[i].manual || !definition.workflow.steps[i].uses.empty())
             continue;
         auto step = definition.workflow.steps[i];
+        std::string last;  // of several models of one agent
         const auto check = [&] {
             const auto found = options.check_agent(step);
-            if (found)
+            const bool is_new = found && std::exchange(last, found->message) != found->message;
+            if (is_new)
                 add_problem(definition,
                             {i, "agent", 0, found->message, found->hint, found->warning}, report);
         };
-        const bool differ = step.for_each && !workflow::placeholders_in(step.agent).empty();
+        const auto& whole = definition.workflow.steps[i];
+        const bool differ = step.for_each && !(workflow::placeholders_in(step.agent).empty() &&
+                                               workflow::placeholders_in(step.model).empty());
         if (!differ) {
             check();
             continue;
         }
-        for (const auto& item : definition.workflow.steps[i].for_each->list) {
-            step.agent = workflow::agent_for_item(definition.workflow.steps[i].agent, item);
+        for (const auto& item : whole.for_each->list) {
+            step.agent = workflow::agent_for_item(whole.agent, item);
+            step.model = workflow::agent_for_item(whole.model, item);
             check();
         }
     }

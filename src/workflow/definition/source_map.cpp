@@ -17,7 +17,7 @@ std::vector<std::string_view> names_of(std::string_view field)
 {
     if (field == "id") return {"id", "step"};
     if (field == "params") return {"params", "parameters"};
-    if (field == "agent") return {"agent", "best_of"};
+    if (field == "agent" || field == "model") return {field, "best_of"};
     if (field == "for_each") return {"for_each", "matrix", "best_of"};
     return {field};
 }

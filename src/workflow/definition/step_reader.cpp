@@ -213,12 +213,13 @@ private:
     void read_what_is_run()
     {
         step_.agent = fields_.text("agent").value_or("");
+        step_.model = fields_.text("model").value_or("");
         step_.action = fields_.text("action").value_or("");
         step_.command = fields_.text("command").value_or("");
         step_.argv = fields_.words("argv");
         step_.uses = fields_.text("uses").value_or("");
         step_.shell = fields_.texts("shell");
-        step_.for_each = read_items_field(fields_, step_.agent);
+        step_.for_each = read_items_field(fields_, step_.agent, step_.model);
         if (const auto key = fields_.either("params", "parameters"); !key.empty())
             step_.params = fields_.object(key);
         read_manual();

@@ -102,6 +102,10 @@ Meaning meaning_of(const ExpressionName& name, const StepIndex& steps)
         meaning.rest = parts[1];
         return meaning;
     }
+    if (parts.size() == 1 && parts[0] == "worktree") {
+        meaning.kind = Meaning::Kind::worktree;
+        return meaning;
+    }
     meaning.path = parts;
     return meaning;
 }

@@ -9,7 +9,8 @@
 #include <string_view>
 #include <vector>
 
-/// The meaning of names in conditions: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`, `run.id`. Pure.
+/// The meaning of names in conditions: `steps.ID.FIELD`, `ID.FIELD`, `params.NAME`, `run.id`,
+/// `worktree`. Pure.
 namespace autoexec::workflow {
 
 using StepIndex = std::map<std::string, std::size_t, std::less<>>;
@@ -23,6 +24,7 @@ struct Meaning {
     enum class Kind {
         parameter,    ///< `rest` is its name.
         run,          ///< `rest` is `id` or `branch`.
+        worktree,     ///< Of the step itself.
         step_field,   ///< `field` of `step`.
         step_result,  ///< `path` in the results of `step`.
         other,        ///< In a gate: `path` in the step's own results.

@@ -300,9 +300,9 @@ private:
         if (items.max_items < 1 || items.max_items > max_items_limit)
             complain({i, "for_each.max_items", 0,
                       fmt::format("'max_items' must be from 1 to {}", max_items_limit)});
-        if (step(i).manual)
-            complain({i, "manual", 0, "A manual step cannot run for each item",
-                      "Let it decide about all of them: give it its own step."});
+        if (step(i).manual && !items.best_by.empty())
+            complain({i, "manual", 0, "A manual step cannot have 'best_of'",
+                      "Use 'for_each' to ask about each item."});
         if (is_closing(step(i)))
             complain({i, "for_each", 0, "The step runs nothing, so it cannot run for each item"});
         if (!items.best_by.empty()) check_tries(i);
@@ -325,21 +325,49 @@ private:
                            : "Set 'worktrees: step' in the settings."});
     }
 
-    // The agents are known before anything runs.
+    // The agents and their models are known before anything runs.
     void check_agent_of_items(std::size_t i)
     {
-        const auto& s = step(i);
-        const auto named = placeholders_in(s.agent);
+        check_runner_of_items(i, "agent", step(i).agent);
+        check_runner_of_items(i, "model", step(i).model);
+    }
+
+    void check_runner_of_items(std::size_t i, const std::string& field, std::string_view name)
+    {
         const auto is_of_item = [](const Placeholder& one) {
             return one.kind == Placeholder::Kind::item;
         };
-        if (std::ranges::none_of(named, is_of_item)) return;
-        if (!s.for_each->source.empty())
-            complain({i, "agent", 0,
-                      "The agent cannot come from a list that is read during the run",
-                      "Name it, or let the file list the items."});
+        if (std::ranges::none_of(placeholders_in(name), is_of_item)) return;
+        if (!step(i).for_each->source.empty())
+            complain(
+                {i, field, 0,
+                 fmt::format("The {} cannot come from a list that is read during the run", field),
+                 "Name it, or let the file list the items."});
         else
-            check_item_names(i, "agent", 0, s.agent);
+            check_item_names(i, field, 0, name);
+    }
+
+    void check_model(std::size_t i)
+    {
+        const auto& s = step(i);
+        const bool has_program = !s.argv.empty() || !s.shell.empty() || s.agent == "shell";
+        if (has_program || s.manual)
+            complain({i, "model", 0, "'model' has no effect without an agent",
+                      "Remove it, or give the step a 'command' for an agent."});
+        std::vector<std::string> names{s.model};
+        if (s.for_each && !placeholders_in(s.model).empty()) {
+            names.clear();
+            for (const auto& item : s.for_each->list)
+                names.push_back(agent_for_item(s.model, item));
+        }
+        for (const auto& name : names)
+            if (!protocol::is_model_name(name) || !placeholders_in(name).empty()) {
+                complain({i, "model", 0,
+                          fmt::format("'{}' is not the name of a model", text::printable(name)),
+                          "At most 200 bytes, without control characters and '-' at its "
+                          "beginning. Only items of a list in the file are values here."});
+                break;
+            }
     }
 
     void check_items(std::size_t i, const boost::json::array& list)
@@ -427,6 +455,7 @@ private:
                       "They are flags of the command that is built from an agent and an action.",
                       true});
         check_shell(i);
+        if (!s.model.empty()) check_model(i);
         check_placeholders(i, "command", 0, s.command, runs_script(i));
         const auto script = s.manual ? WordRange{} : script_in(s.argv);
         for (std::size_t k = 0; k < s.argv.size(); ++k)
@@ -640,6 +669,7 @@ private:
             complain({i, "timeout", 0, "'timeout' limits attempts, of which a manual step has none",
                       "Limit how long it waits: 'manual: {until: 2d}'."});
         if (s.retry) complain({i, "retry", 0, "A manual step is not retried", {}, true});
+        check_item_names(i, "manual.by", 0, s.manual->by);
         if (s.manual->approved_at_deadline && !s.manual->until)
             complain({i,
                       "manual.on_deadline",
@@ -924,7 +954,9 @@ private:
         const auto meaning = meaning_of(name, index_);
         if (meaning.kind == Meaning::Kind::parameter)
             return type_of_parameter(meaning.rest, problem);
-        if (meaning.kind == Meaning::Kind::run) return NameType{ValueType::text};
+        const bool is_of_run =
+            meaning.kind == Meaning::Kind::run || meaning.kind == Meaning::Kind::worktree;
+        if (is_of_run) return NameType{ValueType::text};
         if (meaning.kind == Meaning::Kind::step_field) {
             const bool is_own = in_gate && meaning.step == i;
             if (!is_own && !is_of_one(meaning, problem.message, problem.hint)) return std::nullopt;
@@ -976,7 +1008,9 @@ private:
 
     void note_use(std::size_t i, bool in_gate, const Meaning& meaning)
     {
-        if (meaning.kind == Meaning::Kind::parameter || meaning.kind == Meaning::Kind::run) return;
+        if (meaning.kind == Meaning::Kind::parameter || meaning.kind == Meaning::Kind::run ||
+            meaning.kind == Meaning::Kind::worktree)
+            return;
         const bool is_own = meaning.kind == Meaning::Kind::other;
         const auto of = is_own ? i : meaning.step;
         if (meaning.kind != Meaning::Kind::step_field) results_wanted_.insert(of);

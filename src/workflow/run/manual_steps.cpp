@@ -34,6 +34,7 @@ PublishedFiles files_for(const CommandRequest& request,
     if (request.environment) {
         file.env = request.environment->variables;
         file.working_directory = request.environment->working_directory;
+        file.model = request.environment->model;
     }
     const auto redacted = redactor.redact(request.command);
     PublishedFiles files;

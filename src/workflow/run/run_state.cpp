@@ -140,7 +140,11 @@ void RunState::set_item(std::size_t part, const boost::json::value& item, std::s
     step.item = item;
     step.number = number;
     step.item_problem.clear();
-    definition.agent = agent_for_item(inputs_.workflow.steps[whole].agent, item);
+    const auto& definition_of_all = inputs_.workflow.steps[whole];
+    definition.agent = agent_for_item(definition_of_all.agent, item);
+    definition.model = agent_for_item(definition_of_all.model, item);
+    if (definition.manual)
+        definition.manual->by = agent_for_item(definition_of_all.manual->by, item);
     plan.results = path_of(inputs_.plan.steps[whole].results);
     definition.creates.clear();
     for (const auto& path : inputs_.workflow.steps[whole].creates)

@@ -48,6 +48,7 @@ std::string cache_key(const RunInputs& inputs, const RunState& state, std::size_
                              {"workflow", inputs.workflow.id},
                              {"step", definition.id},
                              {"agent", command.agent},
+                             {"model", definition.model},
                              {"command", request.command},
                              {"argv", text::array_of(request.argv)},
                              {"env", variables_of(request)},

@@ -204,6 +204,17 @@ std::string origin_of(const RunInputs& inputs, const RunState& state, std::size_
                                  : "");
 }
 
+// Before its round begins, it is the worktree that it will get.
+std::filesystem::path worktree_of(const RunInputs& inputs, const RunState& state, std::size_t i)
+{
+    const auto& step = state.step(i);
+    const auto& node = state.scheduler().node(i);
+    if (!step.command.run().in_git || node.state != StepState::pending) return step.worktree();
+    if (inputs.options.worktrees == WorktreeMode::workflow)
+        return state.trees_folder / git::branch_part(state.run_id);
+    return state.trees_folder / git::tree_name(state.run_id, step.result.id, node.round);
+}
+
 /// That of a step with items, and of those for its items: of the first one that has not completed.
 StepState state_of_all(const RunInputs& inputs, const RunState& state, std::size_t i)
 {
@@ -255,6 +266,8 @@ std::optional<json::value> named_value(const RunInputs& inputs, const RunState& 
             return std::nullopt;
         case Meaning::Kind::run:
             return json::value(meaning.rest == "id" ? state.run_id : state.branch);
+        case Meaning::Kind::worktree:
+            return json::value(worktree_of(inputs, state, i).string());
         case Meaning::Kind::step_field: {
             if (inputs.plan.steps[meaning.step].has_items && meaning.field == StepField::outcome)
                 return json::value(to_string(state_of_all(inputs, state, meaning.step)));

@@ -218,16 +218,18 @@ StepCommand make_command(const RunInputs& inputs, const WorkflowExecutorOptions&
         problems += fmt::format(
             "Step '{}': In the one worktree of a run, a step cannot use a workflow.\n", step.id);
     if (!step.for_each) return make_single_command(inputs, executor, i, step, problems);
-    if (!step.for_each->best_by.empty() && inputs.options.worktrees == WorktreeMode::workflow)
+    if (!step.for_each->best_by.empty() && inputs.options.worktrees != WorktreeMode::step)
         problems += fmt::format(
             "Step '{}': With 'best_of', each try needs a worktree of its own.\n", step.id);
     StepCommand whole{request_of(inputs, executor, i), true, false, false, {}, {}};
     whole.request.expected_artifacts.clear();  // each item has its own
     auto part = step;
-    const bool differ = !placeholders_in(step.agent).empty();
+    const bool differ =
+        !placeholders_in(step.agent).empty() || !placeholders_in(step.model).empty();
     for (const auto& item : step.for_each->list) {
         if (!differ && !whole.each.empty()) break;
         part.agent = agent_for_item(step.agent, item);
+        part.model = agent_for_item(step.model, item);
         whole.each.push_back(make_single_command(inputs, executor, i, part, problems));
     }
     if (whole.each.empty())

@@ -161,6 +161,7 @@ std::string fill_command(const RunInputs& inputs, const CommandTable& table, Run
     if (workflow.steps[i].used) step.params = params_of_used(workflow.steps[i], value_of);
     CommandEnvironment environment;
     environment.working_directory = workflow.steps[i].working_directory;
+    environment.model = workflow.steps[i].model;
     auto& variables = environment.variables;
     variables = inputs.parent.env;
     for (const auto* const some : {&workflow.env, &workflow.steps[i].env})
