@@ -91,16 +91,17 @@ std::string reasons_of(const RunEntry& run)
 {
     std::string text;
     if (!run.error.empty()) text += fmt::format("- {}\n", code_span(run.error));
-    for (const auto& step : run.steps)
+    for (const auto& step : run.steps) {
         if (!step.cached_from.empty())
             text += fmt::format("- {} was cached, from {}\n", code_span(step.id),
                                 code_span(step.cached_from));
-        else if (!step.reason.empty())
+        if (!step.reason.empty())
             text += fmt::format("- {} {}: {}\n", code_span(step.id), to_string(step.state),
                                 code_span(step.reason));
         else if (step.answer)
             text +=
                 fmt::format("- {}: {}\n", code_span(step.id), code_span(words_of(*step.answer)));
+    }
     return text.empty() ? text : "\n## Reasons\n\n" + text;
 }
 
