@@ -13,7 +13,7 @@ const Words steps = {
     "creates: [build/app], params: {goal: '{steps.plan.results.goal}'}",
     "id: close, argv: [sh, -c, 'cat build/app >closed'], requires: [build/app], idempotent: true"};
 
-void script(const GitProject& project)
+void script(GitProject& project)
 {
     project.write(".gitignore", "build/\n");
     project.committed_steps(steps);

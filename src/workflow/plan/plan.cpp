@@ -265,7 +265,7 @@ private:
         const bool has_tree = !s.worktree.empty();
         if (s.manual)
             complain({i, "cache", 0, "A manual step cannot be cached",
-                      "What a person has decided holds for one run."});
+                      "A decision of a person holds for one run."});
         else if (is_closing(s))
             complain({i, "cache", 0, "The step runs nothing, so it cannot be cached"});
         else if (s.for_each && !s.for_each->best_by.empty())
