@@ -506,7 +506,9 @@ private:
             {"idempotent", s.idempotent},
             {"retry_from", s.retry_from_clean},
             {"commit", s.commit.has_value()},
-            {"metadata.retry", s.retry.has_value()},
+            {"retry", s.retry.has_value()},
+            {"cache", s.cache},
+            {"model", !s.model.empty()},
             {"metadata.max_cost", s.max_cost > 0},
             {"metadata.max_tokens", s.max_tokens > 0}};
         for (const auto& [field, is_set] : fields)
