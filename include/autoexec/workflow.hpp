@@ -197,6 +197,10 @@ struct Workflow {
     int max_rounds = 3;                ///< For gates without a limit.
     std::optional<RetryPolicy> retry;  ///< Of steps without their own. Absent: the executor's.
     std::optional<int> max_retries;    ///< Of all steps of a run together. Absent: no limit.
+    // What a run may cost, with all its rounds and resumptions; zero: no limit of its own. The
+    // program enforces it; an application does so by `WorkflowRunOptions::refuse_start`.
+    double max_cost = 0;  ///< USD
+    std::int64_t max_tokens = 0;
     /// Of the steps of the phase `main`, from the start of the run or its resumption. Absent: none.
     std::optional<std::chrono::milliseconds> timeout;
 

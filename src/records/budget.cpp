@@ -40,8 +40,10 @@ std::string Budget::add(const std::string& attempt_id, const std::optional<Usage
     const Spending cost(usage, prices_);
     run_.insert_or_assign(attempt_id, cost);
     if (text::utc_date(now) == date_) day_.insert_or_assign(attempt_id, cost);
-    const bool limits_cost = limits_.max_cost_per_run != 0 || limits_.max_cost_per_day != 0;
-    const bool limits_tokens = limits_.max_tokens_per_run != 0 || limits_.max_tokens_per_day != 0;
+    const bool limits_cost = limits_.max_cost_per_run != 0 || limits_.max_cost_per_day != 0 ||
+                             workflow_limits_.max_cost != 0;
+    const bool limits_tokens = limits_.max_tokens_per_run != 0 || limits_.max_tokens_per_day != 0 ||
+                               workflow_limits_.max_tokens != 0;
     const bool unknown = (limits_cost && !cost.has_cost) || (limits_tokens && !cost.has_tokens);
     if (!unknown || std::exchange(warned_, true)) return {};
     if (!cost.has_tokens)
@@ -66,10 +68,15 @@ void Budget::set_limits(BudgetConfig limits, ModelPrices prices)
 
 std::string Budget::refusal(Time now)
 {
+    const auto used = sum_of(run_);
     auto reason =
-        refusal_of({limits_.max_cost_per_run, limits_.max_tokens_per_run}, sum_of(run_), "this run",
+        refusal_of({limits_.max_cost_per_run, limits_.max_tokens_per_run}, used, "this run",
                    "To continue, raise it: --max-cost, --max-tokens, or budget in the "
                    "configuration.");
+    if (reason.empty())
+        reason = refusal_of(workflow_limits_, used, "a run of this workflow",
+                            "To continue, raise 'budget' in the workflow file, and resume the run "
+                            "with --accept-changed.");
     if (!reason.empty() || (limits_.max_cost_per_day == 0 && limits_.max_tokens_per_day == 0))
         return reason;
     read_day(now);

@@ -29,6 +29,9 @@ public:
     /// What was added before keeps the cost that it had.
     void set_limits(BudgetConfig limits, ModelPrices prices);
 
+    /// What the workflow of this run allows it, besides `BudgetConfig`: the lower one counts.
+    void set_workflow_limits(protocol::SpendingLimits limits) { workflow_limits_ = limits; }
+
     /// An attempt of this run has ended. May be called again with the same id. Returns a warning,
     /// once, if a limit cannot be enforced.
     std::string add(const std::string& attempt_id, const std::optional<Usage>& usage, Time now);
@@ -45,6 +48,7 @@ private:
     void add_line(std::string_view line);
 
     BudgetConfig limits_;
+    protocol::SpendingLimits workflow_limits_;
     ModelPrices prices_;
     Folder metrics_;
     Costs run_;

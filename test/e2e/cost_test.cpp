@@ -222,3 +222,32 @@ steps:
     CHECK(contains(ended.err, "Step 'a': Its max_cost is higher than the limit per command"));
     CHECK(contains(ended.err, "The limit of $0.40 for this run is reached"));
 }
+
+TEST_CASE(
+    "the budget in a workflow file counts all rounds and resumptions, whatever the command line "
+    "allows")
+{
+    WorkflowProject project({"outcome: claude"});
+    const auto workflow = [&](std::string_view budget) {
+        project.workflow("id: w\nbudget: " + std::string(budget) + R"(
+steps:
+  - {id: a, agent: planner, action: plan}
+  - {id: b, agent: planner, action: plan, depends_on: [a]}
+)");
+    };
+    workflow("{max_cost: 0.4}");
+    project.on("a", reports_cost);
+    project.on("b", reports_cost);
+    const auto ended = project.run_workflow({"--max-cost", "0.1"});
+    CHECK(contains(ended.err, "max_cost of the workflow's budget is higher than that of the run"));
+    CHECK(contains(ended.err, "The limit of $0.10 for this run is reached"));
+    const auto resumed = project.run({"workflow", "resume", "--max-cost", "5"});
+    CHECK(resumed.code == 1);
+    CHECK(contains(resumed.err, "The limit of $0.40 for a run of this workflow is reached"));
+    CHECK(project.state_of_step("b") == "pending");
+    CHECK(project.asked() == "a");
+    workflow("{max_cost: 0.5}");
+    const auto more = project.run({"workflow", "resume", "--accept-changed"});
+    CHECK_MESSAGE(more.code == 0, more.err);
+    CHECK(project.asked() == "a b");
+}

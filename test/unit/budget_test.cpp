@@ -1,6 +1,7 @@
 #include "records/budget.hpp"
 #include "support/executor_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -69,6 +70,32 @@ TEST_CASE_FIXTURE(BudgetFixture, "a limit of a run lets commands start until it 
     CHECK(tokens.refusal(noon).empty());
     tokens.add("b", used(1, {}), noon);
     CHECK_FALSE(tokens.refusal(noon).empty());
+}
+
+TEST_CASE_FIXTURE(BudgetFixture, "the limit of a workflow counts besides that of the run")
+{
+    BudgetConfig limits;
+    limits.max_cost_per_run = 1;
+    auto b = budget(limits);
+    b.set_workflow_limits({0.5, 0});
+    b.add("a", used(5, 0.25), noon);
+    CHECK(b.refusal(noon).empty());
+    b.add("b", used(5, 0.25), noon);
+    CHECK(b.refusal(noon) ==
+          "The limit of $0.50 for a run of this workflow is reached, $0.50 used. To continue, "
+          "raise 'budget' in the workflow file, and resume the run with --accept-changed.");
+    // A changed configuration does not raise it, and a lower limit of the run counts first.
+    b.set_limits({}, {});
+    CHECK_FALSE(b.refusal(noon).empty());
+    limits.max_cost_per_run = 0.1;
+    b.set_limits(limits, {});
+    CHECK(contains(b.refusal(noon), "for this run is reached"));
+    auto tokens = budget({});
+    tokens.set_workflow_limits({0, 10});
+    CHECK(contains(tokens.add("a", {}, noon), "reported no usage"));
+    CHECK(tokens.refusal(noon).empty());
+    tokens.add("b", used(10, {}), noon);
+    CHECK(contains(tokens.refusal(noon), "10 tokens for a run of this workflow"));
 }
 
 TEST_CASE_FIXTURE(BudgetFixture, "a limit of a day counts other processes, and ends with the day")

@@ -86,6 +86,7 @@ workflow:
     jobs: 4
     fast: no
     label: "4"
+  budget: {max_cost: 2.5, max_tokens: 2e6}
   steps:
     - {id: a, command: make}
 )");
@@ -97,6 +98,8 @@ workflow:
     CHECK(w.max_parallel == 3);
     CHECK(w.max_rounds == 5);
     CHECK(w.max_retries == 10);
+    CHECK(w.max_cost == 2.5);
+    CHECK(w.max_tokens == 2'000'000);
     CHECK(json::serialize(w.settings) ==
           R"({"quality_gates":false,"max_parallel":3,"max_rounds":5,"max_retries":10,)"
           R"("loopback":{"max_attempts":2,"retry_backoff":1.5E0}})");
@@ -115,6 +118,8 @@ TEST_CASE("absent keys of a workflow have defaults")
     CHECK(w.max_parallel == 0);
     CHECK(w.max_rounds == 3);
     CHECK_FALSE(w.max_retries);
+    CHECK(w.max_cost == 0);
+    CHECK(w.max_tokens == 0);
 
     const auto& step = w.steps.front();
     CHECK(step.need == StepNeed::required);

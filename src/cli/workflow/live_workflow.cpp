@@ -126,6 +126,7 @@ public:
             usage_ = usage_with_children(session_.root(), resumption_->steps);
         }
         session_.budget().add_earlier(usage_);
+        session_.budget().set_workflow_limits({workflow_.max_cost, workflow_.max_tokens});
         // A resumed run decides on its own whether interrupted steps get another attempt.
         if (!session_.options().error_handling) run_.max_attempts = 1;
         result_.workflow_id = workflow_.id;

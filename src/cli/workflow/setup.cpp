@@ -24,9 +24,24 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
+void warn_of_budget(const Workflow& workflow, const SessionFlags& flags,
+                    const AutoExecutionConfig& config)
+{
+    const auto limits = budget_limits(flags, config);
+    const auto warn = [](const char* key, auto limit) {
+        print_message(
+            "warning: The {} of the workflow's budget is higher than that of the run: {} applies\n",
+            key, limit);
+    };
+    if (limits.max_cost_per_run > 0 && workflow.max_cost > limits.max_cost_per_run)
+        warn("max_cost", limits.max_cost_per_run);
+    if (limits.max_tokens_per_run > 0 && workflow.max_tokens > limits.max_tokens_per_run)
+        warn("max_tokens", limits.max_tokens_per_run);
+}
+
 // The lower limit counts.
-void warn_of_budgets(const Workflow& workflow, const SessionFlags& flags,
-                     const AutoExecutionConfig& config)
+void warn_of_step_budgets(const Workflow& workflow, const SessionFlags& flags,
+                          const AutoExecutionConfig& config)
 {
     const auto max_cost = flags.max_cost_per_command.value_or(config.executor.max_cost_per_command);
     const auto max_tokens = flags.max_tokens_per_command
@@ -241,7 +256,8 @@ Agents apply_configuration(const WorkflowFlags& options, AutoExecutionConfigMana
     if (options.timeout) set_timeouts(workflow, *options.timeout, copies);
     manager.set_workflow_metadata(workflow.metadata);
     const auto config = load_configuration(manager, options.session.quiet);
-    if (!options.session.quiet) warn_of_budgets(workflow, options.session, config);
+    if (!options.session.quiet) warn_of_budget(workflow, options.session, config);
+    if (!options.session.quiet) warn_of_step_budgets(workflow, options.session, config);
     run.automatic = options.automatic.value_or(config.enabled);
     Agents agents(manager.project_root(), options.session.external_agent,
                   run.automatic && needs_agents_file(workflow), config.default_agent);

@@ -24,10 +24,11 @@ constexpr int max_workflow_retries = 1'000'000;
 constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
-constexpr std::array<std::string_view, 19> workflow_fields{
-    "id",       "name",     "description", "version",    "type",  "schema_version", "auto_detect",
-    "settings", "metadata", "params",      "parameters", "steps", "worktree",       "commit",
-    "env",      "timeout",  "on_failure",  "finally",    "retry"};
+constexpr auto workflow_fields = std::to_array<std::string_view>(
+    {"id",          "name",     "description", "version", "type",       "schema_version",
+     "auto_detect", "settings", "metadata",    "params",  "parameters", "steps",
+     "worktree",    "commit",   "env",         "timeout", "budget",     "retry",
+     "on_failure",  "finally"});
 constexpr std::array<std::string_view, 3> types{"greenfield", "brownfield", "hybrid"};
 
 bool is_parameter_name(std::string_view name)
@@ -71,6 +72,7 @@ public:
         workflow_.env = read_variables(fields_);
         workflow_.timeout = read_time(fields_, "timeout");
         workflow_.retry = read_retry(fields_);
+        read_budget();
         read_steps();
         fields_.check_keys();
         definition_.source_map.set_wrong(fields_.wrong());
@@ -158,6 +160,16 @@ private:
         if (automatic != nullptr && automatic->kind != YamlNode::Kind::mapping &&
             !automatic->as_bool())
             metadata->wrong_type("auto_execution", "true, false, or a mapping of settings");
+    }
+
+    void read_budget()
+    {
+        auto budget = fields_.within("budget");
+        if (!budget) return;
+        const auto limits = read_spending_limits(*budget);
+        workflow_.max_cost = limits.max_cost;
+        workflow_.max_tokens = limits.max_tokens;
+        budget->check_keys();
     }
 
     void read_params()

@@ -328,9 +328,9 @@ private:
         const bool recoverable = metadata->boolean("error_recoverable").value_or(false);
         if (recoverable && !says_on_error) step_.continue_on_error = true;
         if (auto retry = metadata->within("retry")) read_retry_below(*retry);
-        step_.max_cost = metadata->number("max_cost", 0, max_cost).value_or(0);
-        if (const auto tokens = metadata->number("max_tokens", 0, max_tokens))
-            step_.max_tokens = std::llround(*tokens);
+        const auto limits = read_spending_limits(*metadata);
+        step_.max_cost = limits.max_cost;
+        step_.max_tokens = limits.max_tokens;
     }
 
     void read_retry_below(FieldReader& retry)
@@ -399,6 +399,15 @@ std::map<std::string, std::string> read_variables(FieldReader& fields)
             fields.wrong_type(fmt::format("env.{}", name), value, "text");
     }
     return variables;
+}
+
+protocol::SpendingLimits read_spending_limits(FieldReader& fields)
+{
+    protocol::SpendingLimits limits;
+    limits.max_cost = fields.number("max_cost", 0, max_cost).value_or(0);
+    if (const auto tokens = fields.number("max_tokens", 0, max_tokens))
+        limits.max_tokens = std::llround(*tokens);
+    return limits;
 }
 
 std::optional<CommitScope> read_commit_scope(FieldReader& fields)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autoexec/workflow.hpp"
+#include "protocol/usage.hpp"
 #include "workflow/definition/field_reader.hpp"
 
 #include <chrono>
@@ -34,6 +35,9 @@ std::optional<RetryPolicy> read_retry(FieldReader& fields);
 
 /// `env`: variables by name. A number or a boolean is the text that it is written as.
 std::map<std::string, std::string> read_variables(FieldReader& fields);
+
+/// `max_cost` and `max_tokens`.
+protocol::SpendingLimits read_spending_limits(FieldReader& fields);
 
 /// `commit: all` or `creates`.
 std::optional<CommitScope> read_commit_scope(FieldReader& fields);
