@@ -123,6 +123,14 @@ struct StepEntry {
     bool operator==(const StepEntry&) const = default;
 };
 
+/// What a run waits for before its steps start.
+struct RunWait {
+    std::string group;   ///< Its concurrency group. Redacted.
+    std::string run_id;  ///< The run that has the group; empty: not known.
+
+    bool operator==(const RunWait&) const = default;
+};
+
 /// A run of a workflow.
 struct RunEntry {
     std::string run_id;
@@ -141,6 +149,7 @@ struct RunEntry {
     // Of a child run: the step that uses its workflow, and the run of that step. Otherwise empty.
     std::string parent_run;
     std::string parent_step;
+    std::optional<RunWait> waits_for;
     std::vector<StepEntry> steps;
 
     /// Unique among the runs of a project.

@@ -177,6 +177,14 @@ struct WorkflowStep {
     boost::json::object metadata;
 };
 
+/// Which runs of a project, of this workflow or of others, do not run at the same time.
+struct WorkflowConcurrency {
+    /// At most one run of a group is active. May contain `{params.NAME}`. Empty: no group.
+    std::string group;
+    /// A new run cancels the active one. Otherwise it only waits for its end.
+    bool cancel_running = false;
+};
+
 /// A workflow, from a file or an application. The keys: `doc/workflows.md`.
 struct Workflow {
     std::string id;  ///< Not empty.
@@ -197,6 +205,7 @@ struct Workflow {
     int max_rounds = 3;                ///< For gates without a limit.
     std::optional<RetryPolicy> retry;  ///< Of steps without their own. Absent: the executor's.
     std::optional<int> max_retries;    ///< Of all steps of a run together. Absent: no limit.
+    WorkflowConcurrency concurrency;
     // What a run may cost, with all its rounds and resumptions; zero: no limit of its own. The
     // program enforces it; an application does so by `WorkflowRunOptions::refuse_start`.
     double max_cost = 0;  ///< USD

@@ -133,9 +133,13 @@ struct WorkflowExecutorOptions {
     std::shared_ptr<Clock> clock;
     std::shared_ptr<Handoff> handoff;  ///< For steps that people do.
     std::shared_ptr<Spawner> spawner;  ///< For git.
+    /// Of changes of concurrency groups. Null: they are checked every `look_interval` alone.
+    std::shared_ptr<Notifier> notifier;
     std::shared_ptr<const Redactor> redactor;
     std::shared_ptr<ExecutionMetricsCollector>
         metrics;  ///< Have the attempts that a killed executor recorded.
+    /// The run a step of which has started this process: a run does not wait for it. Empty: none.
+    std::string parent_run;
     /// Gets `input_needed` and `input_ended` of manual steps. Null: nothing does.
     std::shared_ptr<EventSink> audit;
 };

@@ -109,6 +109,7 @@ struct WorkflowEvent {
     /// The kinds of transitions.
     enum class Type {
         run_started,
+        run_waiting,  ///< For its concurrency group.
         step_started,
         step_prepared,  ///< Its worktree is about to be created.
         step_ready,     ///< Its worktree exists, and the baseline of its artifacts is taken.

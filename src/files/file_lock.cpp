@@ -83,6 +83,17 @@ std::int64_t byte_of(std::string_view name)
     return byte;
 }
 
+// The kernel names any of the locks, not the first one.
+std::int64_t end_of_locked_bytes(int file, std::int64_t first) noexcept
+{
+    for (;;) {
+        auto region = region_of(first, 0, F_WRLCK);  // zero: all that follow
+        const bool any = ::fcntl(file, F_OFD_GETLK, &region) == 0 && region.l_type != F_UNLCK;
+        if (!any || region.l_len == 0) return first;
+        first = region.l_start + region.l_len;
+    }
+}
+
 bool is_byte_locked(int file, std::int64_t first, std::int64_t count) noexcept
 {
     auto region = region_of(first, count, F_WRLCK);

@@ -31,6 +31,10 @@ error_code set_byte_lock(int file, std::int64_t first, ByteLock kind,
 /// A byte for a name, below 2^60: practically no two names share one.
 std::int64_t byte_of(std::string_view name);
 
+/// The first byte from `first` on behind which no other open file has locked one; `first` if that
+/// cannot be checked.
+std::int64_t end_of_locked_bytes(int file, std::int64_t first) noexcept;
+
 /// True if another open file has locked one of them in any way, and if that cannot be checked.
 bool is_byte_locked(int file, std::int64_t first, std::int64_t count = 1) noexcept;
 

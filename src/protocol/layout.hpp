@@ -36,6 +36,8 @@ inline constexpr char metrics[] = ".tapps-agents/metrics";
 inline constexpr char audit[] = ".tapps-agents/audit";
 inline constexpr char worktrees[] = ".tapps-agents/worktrees";
 inline constexpr char journals[] = ".tapps-agents/workflow-state";
+/// The locks of concurrency groups.
+inline constexpr char run_groups[] = ".tapps-agents/workflow-state/groups";
 inline constexpr char markers[] = ".tapps-agents/workflows/markers";
 
 inline constexpr char agents_file[] = ".cursor/background-agents.yaml";

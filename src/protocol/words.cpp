@@ -58,10 +58,10 @@ constexpr std::array words_of<WorkflowStatus>{"running"sv, "completed"sv, "faile
                                               "cancelled"sv};
 template <>
 constexpr std::array words_of<WorkflowEvent::Type>{
-    "run_started"sv,  "step_started"sv, "step_prepared"sv, "step_ready"sv,
-    "step_retried"sv, "step_waiting"sv, "step_executed"sv, "step_ended"sv,
-    "step_skipped"sv, "expanded"sv,     "picked"sv,        "gate_judged"sv,
-    "sent_back"sv,    "restarted"sv,    "merged"sv,        "run_ended"sv};
+    "run_started"sv,  "run_waiting"sv,  "step_started"sv,  "step_prepared"sv, "step_ready"sv,
+    "step_retried"sv, "step_waiting"sv, "step_executed"sv, "step_ended"sv,    "step_skipped"sv,
+    "expanded"sv,     "picked"sv,       "gate_judged"sv,   "sent_back"sv,     "restarted"sv,
+    "merged"sv,       "run_ended"sv};
 
 template <>
 constexpr std::array words_of<ExecutionState>{"queued"sv,     "starting"sv,    "waiting"sv,

@@ -109,6 +109,14 @@ struct Encoder {
         return out;
     }
 
+    json::object operator()(const RunWaiting& it) const
+    {
+        return {{"group", it.group},
+                {"run", text::text_or_null(it.run_id)},
+                {"cancels", it.cancels},
+                {"pid", it.pid}};
+    }
+
     static json::object variables(const std::map<std::string, std::string>& env)
     {
         json::object out;
@@ -266,6 +274,9 @@ public:
         switch (type) {
             case Type::run_started:
                 return run_started();
+            case Type::run_waiting:
+                return RunWaiting{text("group"), text("run"), is("cancels"),
+                                  in_.integer("pid").value_or(0)};
             case Type::restarted:
                 return Restarted{in_.strings("roots"), in_.strings("steps")};
             case Type::step_started:

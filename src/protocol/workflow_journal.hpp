@@ -46,6 +46,14 @@ struct RunStarted {
     std::vector<Step> steps;
 };
 
+/// For its concurrency group; the next transition ends it. Repeated if another run gets the group.
+struct RunWaiting {
+    std::string group;   ///< Redacted.
+    std::string run_id;  ///< The run that has it; empty: not known.
+    bool cancels = false;
+    std::int64_t pid = 0;  ///< Of the executor that waits.
+};
+
 /// Steps run again because of a resumption: `roots`, and all steps that depend on them.
 struct Restarted {
     std::vector<std::string> roots;
@@ -174,9 +182,9 @@ struct RunEnded {
 
 /// In the order of `WorkflowEvent::Type`. `std::monostate`: an event of a later version.
 using Transition =
-    std::variant<std::monostate, RunStarted, StepStarted, StepPrepared, StepReady, StepRetried,
-                 StepWaiting, StepExecuted, StepEnded, StepSkipped, StepExpanded, StepPicked,
-                 GateJudged, SentBack, Restarted, Merged, RunEnded>;
+    std::variant<std::monostate, RunStarted, RunWaiting, StepStarted, StepPrepared, StepReady,
+                 StepRetried, StepWaiting, StepExecuted, StepEnded, StepSkipped, StepExpanded,
+                 StepPicked, GateJudged, SentBack, Restarted, Merged, RunEnded>;
 
 /// Nothing for an event of a later version.
 std::optional<WorkflowEvent::Type> type_of(const Transition& transition);

@@ -65,6 +65,7 @@ std::shared_ptr<const RunEntry> FollowedJournal::refresh(int folder, const workf
     auto entry = std::make_shared<RunEntry>(fold_->run());
     entry->run_id = run.run_id;
     entry->alive = is_locked && entry->status == WorkflowStatus::running;
+    if (!entry->alive) entry->waits_for.reset();
     if (entry->status != WorkflowStatus::running) fold_.reset();
     return entry_ = std::move(entry);
 }

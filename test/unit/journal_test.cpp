@@ -390,6 +390,23 @@ TEST_CASE("a resumed run continues where it stopped")
     CHECK(step_of(run, "plan").state == StepState::completed);
 }
 
+TEST_CASE("a run that waits for its group is active again, until its next transition")
+{
+    auto text = whole_story() + line(100, "run_ended", {{"status", "failed"}, {"error", "no"}}) +
+                line(101, "run_waiting",
+                     {{"group", "deploy"}, {"run", "r-1"}, {"cancels", false}, {"pid", 77}});
+    const auto waiting = parse_journal(text);
+    CHECK(waiting.waits_for == RunWait{"deploy", "r-1"});
+    CHECK(waiting.status == WorkflowStatus::running);
+    CHECK(waiting.error.empty());
+    CHECK_FALSE(waiting.ended_at);
+    CHECK(waiting.pid == 77);
+    text += line(102, "run_ended", {{"status", "cancelled"}});
+    const auto ended = parse_journal(text);
+    CHECK_FALSE(ended.waits_for);
+    CHECK(ended.status == WorkflowStatus::cancelled);
+}
+
 TEST_CASE("however a journal is truncated, its complete lines count")
 {
     const auto text = whole_story();
@@ -421,8 +438,8 @@ std::vector<std::string> sample_lines(const char* name)
 TEST_CASE("journals of version 1.2 are read, and written the same")
 {
     std::set<std::size_t> kinds;
-    for (const auto* const name :
-         {"journal.jsonl", "journal-manual.jsonl", "journal-retries.jsonl", "journal-items.jsonl"})
+    for (const auto* const name : {"journal.jsonl", "journal-manual.jsonl", "journal-retries.jsonl",
+                                   "journal-items.jsonl", "journal-group.jsonl"})
         for (const auto& sample : sample_lines(name)) {
             CAPTURE(sample);
             const auto entry = protocol::read_journal_entry(sample, 0);

@@ -87,6 +87,7 @@ workflow:
     fast: no
     label: "4"
   budget: {max_cost: 2.5, max_tokens: 2e6}
+  concurrency: {group: "deploy {params.label}", on_busy: cancel_running}
   steps:
     - {id: a, command: make}
 )");
@@ -98,6 +99,8 @@ workflow:
     CHECK(w.max_parallel == 3);
     CHECK(w.max_rounds == 5);
     CHECK(w.max_retries == 10);
+    CHECK(w.concurrency.group == "deploy {params.label}");
+    CHECK(w.concurrency.cancel_running);
     CHECK(w.max_cost == 2.5);
     CHECK(w.max_tokens == 2'000'000);
     CHECK(json::serialize(w.settings) ==
@@ -118,10 +121,15 @@ TEST_CASE("absent keys of a workflow have defaults")
     CHECK(w.max_parallel == 0);
     CHECK(w.max_rounds == 3);
     CHECK_FALSE(w.max_retries);
+    CHECK(w.concurrency.group.empty());
     CHECK(w.max_cost == 0);
     CHECK(w.max_tokens == 0);
 
     const auto& step = w.steps.front();
+    const auto grouped = parse("concurrency: deploy\n" + std::string(small)).concurrency;
+    CHECK(grouped.group == "deploy");
+    CHECK_FALSE(grouped.cancel_running);
+
     CHECK(step.need == StepNeed::required);
     CHECK_FALSE(step.gate);
     CHECK_FALSE(step.retry);

@@ -144,9 +144,12 @@ TopRow row_of(const RunEntry& run)
     row.section = section_of(run);
     row.id = run.run_id;
     row.state = is_interrupted ? "interrupted" : std::string(to_string(run.status));
+    if (run.waits_for) row.state = "waiting";
     row.command = run.name.empty() ? run.workflow_id : run.name;
     row.note =
         fmt::format("{} of {} steps", std::ranges::count_if(run.steps, is_done), run.steps.size());
+    if (run.waits_for && !run.waits_for->run_id.empty())
+        row.note += "; waits for " + run.waits_for->run_id;
     if (!run.error.empty()) row.note += ": " + run.error;
     row.started_at = run.started_at;
     row.ended_at = run.ended_at;

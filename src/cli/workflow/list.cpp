@@ -17,13 +17,14 @@ struct WorkflowListOptions : CommonOptions {
 void print(const RunEntry& run, std::size_t depth)
 {
     const auto duration = duration_of(run);
+    const auto after_id = run.waits_for ? waiting_words(run)
+                                        : text::printable(depth > 0 ? run.parent_step : run.name);
     print_state_line(
         fmt::format("{:{}}  ", text::shown_time(run.started_at), text::shown_time_size),
         state_of(run), 11,
         fmt::format(" {:>7} {:>5}  {:{}}{}  {}", duration ? text::format_duration(*duration) : "-",
                     fmt::format("{}/{}", count_ended(run), run.steps.size()), "", 2 * depth,
-                    text::printable(run.run_id),
-                    text::printable(depth > 0 ? run.parent_step : run.name)));
+                    text::printable(run.run_id), after_id));
 }
 
 /// Child runs below their parent runs, which are older.

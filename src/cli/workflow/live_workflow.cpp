@@ -26,6 +26,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -154,6 +155,8 @@ private:
         options.metrics = session_.options().metrics;
         options.audit = session_.options().audit;
         options.spawner = session_.spawner();
+        options.notifier = session_.options().notifier;
+        if (const char* const run_id = std::getenv("AUTOEXEC_RUN_ID")) options.parent_run = run_id;
         options.min_free_bytes = manager.load().worktrees.min_free_bytes;
         options.max_file_bytes = manager.load().worktrees.max_file_bytes;
         options.on_worktree = [this](const std::filesystem::path& tree) {

@@ -92,7 +92,15 @@ std::optional<RunRecord> newest_run(const std::filesystem::path& root,
 std::string_view state_of(const RunEntry& run)
 {
     if (run.status == WorkflowStatus::running && !run.alive) return "interrupted";
-    return to_string(run.status);
+    return run.waits_for ? "waiting" : to_string(run.status);
+}
+
+std::string waiting_words(const RunEntry& run)
+{
+    if (!run.waits_for) return {};
+    const auto& [group, holder] = *run.waits_for;
+    return text::printable(
+        fmt::format("waits for {} of group '{}'", holder.empty() ? "another run" : holder, group));
 }
 
 std::optional<milliseconds> duration_of(const RunEntry& run)
@@ -160,6 +168,10 @@ boost::json::object to_json(const RunEntry& run)
     o["started_at"] = text::text_or_null(text::iso_utc(run.started_at));
     o["ended_at"] = text::text_or_null(text::iso_utc(run.ended_at));
     o["duration_seconds"] = text::or_null(seconds);
+    o["waits_for"] = nullptr;
+    if (run.waits_for)
+        o["waits_for"] = {{"group", run.waits_for->group},
+                          {"run_id", text::text_or_null(run.waits_for->run_id)}};
     o["automatic"] = run.automatic;
     o["pid"] = run.pid;
     if (!run.parent_run.empty()) o["parent_run"] = run.parent_run;

@@ -25,8 +25,11 @@ std::optional<workflow::RunRecord> newest_run(
     const std::filesystem::path& root,
     const std::function<bool(const workflow::RunRecord&)>& holds);
 
-/// `running`, `interrupted`, or how it ended.
+/// `running`, `waiting` (for its group), `interrupted`, or how it ended.
 std::string_view state_of(const RunEntry& run);
+
+/// `waits for RUN of group 'NAME'`. Empty: it does not wait.
+std::string waiting_words(const RunEntry& run);
 
 /// So far, or in total; nothing if the end is unknown.
 std::optional<std::chrono::milliseconds> duration_of(const RunEntry& run);

@@ -66,6 +66,7 @@ void print(const RunEntry& run, const protocol::UsageByExecution& used, const Mo
     if (!run.parent_run.empty())
         print_result("Child run of the step {} of {}\n", text::printable(run.parent_step),
                      text::printable(run.parent_run));
+    if (run.waits_for) print_result("It {}\n", waiting_words(run));
     if (!run.error.empty()) print_result("{}\n", text::printable(run.error));
     std::size_t width = 0;
     for (const auto& step : run.steps) width = std::max(width, step.id.size());

@@ -151,6 +151,7 @@ void WorkflowDisplay::record(const WorkflowEvent& event)
 {
     switch (event.type) {
         case WorkflowEvent::Type::run_started:
+        case WorkflowEvent::Type::run_waiting:
             runs_[event.run_id] = event.parent_steps.empty() ? "" : event.parent_steps + "/";
             break;
         case WorkflowEvent::Type::step_started:
@@ -285,6 +286,7 @@ std::string sentence_of(const WorkflowEvent& event)
 {
     if (event.type == WorkflowEvent::Type::restarted)
         return text::printable(fmt::format("Running again: {}", fmt::join(event.steps, ", ")));
+    if (event.type == WorkflowEvent::Type::run_waiting) return text::printable(event.message);
     const bool is_of_gate = event.type == WorkflowEvent::Type::gate_judged ||
                             event.type == WorkflowEvent::Type::sent_back;
     if (event.type == WorkflowEvent::Type::expanded || event.type == WorkflowEvent::Type::picked)
@@ -303,8 +305,9 @@ std::string summary_of(const WorkflowResult& result, const std::string& merged_i
     auto text = fmt::format(
         "{} {} in {}: {}{}{}\n", text::printable(result.workflow_id),
         result.status == WorkflowStatus::cancelled ? "was cancelled" : to_string(result.status),
-        text::format_duration(result.duration), counts_of(result.steps), usage.empty() ? "" : "; ",
-        usage);
+        text::format_duration(result.duration),
+        result.steps.empty() ? "no step was resumed" : counts_of(result.steps),
+        usage.empty() ? "" : "; ", usage);
     if (result.critical_path.size() > 1)
         text += fmt::format("Critical path: {}\n", chain_of(result));
     const auto failures = failures_of(result);

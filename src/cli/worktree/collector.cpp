@@ -60,6 +60,11 @@ public:
     }
 
 private:
+    static bool is_active(const TreeRun& run)
+    {
+        return run.state == "running" || run.state == "waiting";
+    }
+
     [[nodiscard]] const TreeRun* parent_of(const TreeRun& run) const
     {
         const auto parent = std::ranges::find(runs_, run.parent, &TreeRun::run_id);
@@ -91,10 +96,9 @@ private:
     {
         // A resumption of the parent run may resume it.
         const auto* const root = root_of(run);
-        if (root != &run &&
-            (root->state == "running" || (!rules_.all && root->state != "completed")))
+        if (root != &run && (is_active(*root) || (!rules_.all && root->state != "completed")))
             return false;
-        if (age < rules_.keep || run.state == "running") return false;
+        if (age < rules_.keep || is_active(run)) return false;
         // The run may have been resumed after its worktrees were listed.
         if (std::chrono::system_clock::now() - run.last < rules_.older_than) return false;
         // All others may still be resumed.

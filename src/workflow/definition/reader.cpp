@@ -25,10 +25,15 @@ constexpr double max_backoff = 100'000'000;  // seconds: three years
 constexpr std::size_t max_keys_shown = 5;
 
 constexpr auto workflow_fields = std::to_array<std::string_view>(
-    {"id",          "name",     "description", "version", "type",       "schema_version",
-     "auto_detect", "settings", "metadata",    "params",  "parameters", "steps",
-     "worktree",    "commit",   "env",         "timeout", "budget",     "retry",
-     "on_failure",  "finally"});
+    {"id",       "name",     "description", "version",     "type",  "schema_version", "auto_detect",
+     "settings", "metadata", "params",      "parameters",  "steps", "worktree",       "commit",
+     "env",      "timeout",  "budget",      "concurrency", "retry", "on_failure",     "finally"});
+// As in GitHub Actions.
+constexpr FieldReader::KeyAlias meant_concurrency[]{
+    {"cancel-in-progress", "on_busy: cancel_running"},
+    {"cancel_in_progress", "on_busy: cancel_running"},
+    {"cancel_running", "on_busy: cancel_running"},
+    {"queue", "on_busy: queue"}};
 constexpr std::array<std::string_view, 3> types{"greenfield", "brownfield", "hybrid"};
 
 bool is_parameter_name(std::string_view name)
@@ -73,6 +78,7 @@ public:
         workflow_.timeout = read_time(fields_, "timeout");
         workflow_.retry = read_retry(fields_);
         read_budget();
+        read_concurrency();
         read_steps();
         fields_.check_keys();
         definition_.source_map.set_wrong(fields_.wrong());
@@ -85,19 +91,20 @@ private:
         if (fields_.find("id") == nullptr)
             fields_.error("id", "Missing required field: 'id'");
         else
-            workflow_.id = not_blank("id", fields_.text("id")).value_or("");
+            workflow_.id = not_blank(fields_, "id", fields_.text("id")).value_or("");
         workflow_.name = fields_.prose("name").value_or("");
         workflow_.description = fields_.prose("description").value_or("");
         workflow_.version =
-            not_blank("version", fields_.prose("version")).value_or(workflow_.version);
+            not_blank(fields_, "version", fields_.prose("version")).value_or(workflow_.version);
         (void)fields_.prose("schema_version");
         (void)fields_.boolean("auto_detect");
     }
 
-    std::optional<std::string> not_blank(std::string_view key, std::optional<std::string> text)
+    static std::optional<std::string> not_blank(FieldReader& fields, std::string_view key,
+                                                std::optional<std::string> text)
     {
         if (text && text->find_first_not_of(" \t\r\n") == std::string::npos)
-            fields_.error(key, fmt::format("Field '{}' must not be empty", key));
+            fields.error(key, fmt::format("Field '{}' must not be empty", key));
         return text;
     }
 
@@ -170,6 +177,25 @@ private:
         workflow_.max_cost = limits.max_cost;
         workflow_.max_tokens = limits.max_tokens;
         budget->check_keys();
+    }
+
+    void read_concurrency()
+    {
+        const auto* const node = fields_.find("concurrency");
+        if (node == nullptr) return;
+        auto& group = workflow_.concurrency.group;
+        if (node->kind == YamlNode::Kind::scalar) {
+            group = not_blank(fields_, "concurrency", fields_.text("concurrency")).value_or("");
+            return;
+        }
+        auto inner = fields_.within("concurrency");
+        if (!inner) return;
+        if (inner->require("group"))
+            group = not_blank(*inner, "group", inner->text("group")).value_or("");
+        workflow_.concurrency.cancel_running =
+            inner->choice("on_busy", {"queue", "cancel_running"}) == 1U;
+        inner->check_keys(meant_concurrency);
+        fields_.take_wrong("concurrency", *inner);
     }
 
     void read_params()

@@ -37,6 +37,7 @@ public:
         time_ = entry->time;
         const auto* const id = protocol::step_of(entry->transition);
         step_ = id ? find(*id) : nullptr;
+        run_.waits_for.reset();
         if (step_ || !id)
             std::visit([this](const auto& transition) { apply(transition); }, entry->transition);
         return entry;
@@ -74,6 +75,15 @@ private:
             step->agent = planned.agent;
             step->action = planned.action;
         }
+    }
+
+    void apply(const protocol::RunWaiting& waiting)
+    {
+        run_.waits_for = RunWait{waiting.group, waiting.run_id};
+        run_.pid = waiting.pid;
+        run_.ended_at.reset();
+        run_.error.clear();
+        run_.status = WorkflowStatus::running;
     }
 
     void apply(const protocol::Restarted& restart) { reset_all(restart.steps); }
@@ -335,6 +345,7 @@ std::optional<RunRecord> read_run(const fs::path& project_root, std::string_view
     auto run = parse_journal(found.text);
     run.run_id = run_id;
     run.alive = alive;
+    if (!alive) run.waits_for.reset();
     return run;
 }
 

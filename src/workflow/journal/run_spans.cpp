@@ -133,6 +133,7 @@ private:
     void apply(std::monostate) {}
     void apply(const protocol::RunEnded&) {}
     void apply(const protocol::RunStarted&) { note(); }
+    void apply(const protocol::RunWaiting&) { note(); }
     void apply(const protocol::Restarted&) { note(); }
     void apply(const protocol::SentBack&) { note(); }
     void apply(const protocol::StepPrepared& it) { note(&it.step); }

@@ -110,6 +110,7 @@ public:
         find_creators();
         check_variables({}, workflow_.env);
         if (workflow_.retry) check_retry({}, *workflow_.retry);
+        check_group();
         for (std::size_t i = 0; i < plan_.steps.size(); ++i) read_step(i);
         close();
         order_phases();
@@ -644,6 +645,21 @@ private:
                 problem.message = "A variable of all steps cannot have the value of a step";
                 problem.hint = "Set it in the 'env' of the steps that need it.";
             } else if (one.kind == Placeholder::Kind::parameter && !is_parameter(one.name)) {
+                problem.message = fmt::format("There is no parameter '{}'", one.name);
+                problem.hint = parameter_hint(one.name);
+            }
+            if (!problem.message.empty()) complain(std::move(problem));
+        }
+    }
+
+    void check_group()
+    {
+        for (const auto& one : placeholders_in(workflow_.concurrency.group)) {
+            PlanProblem problem{{}, "concurrency.group", 0, {}, {}, false, one.path.offset};
+            if (one.kind != Placeholder::Kind::parameter) {
+                problem.message = "The name of a group can only have the values of parameters";
+                problem.hint = "It must be known before the run starts: {params.NAME}.";
+            } else if (!is_parameter(one.name)) {
                 problem.message = fmt::format("There is no parameter '{}'", one.name);
                 problem.hint = parameter_hint(one.name);
             }

@@ -65,6 +65,11 @@ asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
     outcome.result.status = WorkflowStatus::failed;
     auto opening = resumption_ ? reopen(outcome.ec) : open_new(outcome.ec);
     outcome.result.error = co_await std::move(opening);
+    if (cancelled_ && !outcome.ec) {  // while it waited for its group
+        outcome.result = resumption_ ? end_unresumed(outcome.result.error) : finish();
+        outcome.ec = log_.error();
+        co_return outcome;
+    }
     const bool was_cancelled = requested_ != asio::cancellation_type::none;
     if (!outcome.result.error.empty() && was_cancelled && !outcome.ec) {
         outcome.result.status = WorkflowStatus::cancelled;
@@ -79,6 +84,7 @@ asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
     co_await merge();
     outcome.result = finish();
     outcome.ec = log_.error();
+    group_.reset();
     co_return outcome;
 }
 
@@ -98,10 +104,14 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
     if (git_->is_open()) {
         problem = co_await git_->begin();
     }
-    if (problem.empty())
-        log_.notify(WorkflowEvent::Type::run_started);
-    else
+    if (!problem.empty()) {
         log_.journal().discard(options.project_root);
+        co_return problem;
+    }
+    log_.notify(WorkflowEvent::Type::run_started);
+    problem = co_await enter_group(ec);
+    if (!problem.empty() && !cancelled_)
+        log_.record(protocol::RunEnded{WorkflowStatus::failed, problem});
     co_return problem;
 }
 

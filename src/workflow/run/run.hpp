@@ -1,6 +1,7 @@
 #pragma once
 
 #include "async/short_names.hpp"
+#include "workflow/journal/run_group.hpp"
 #include "workflow/run/git_work.hpp"
 #include "workflow/run/run_context.hpp"
 #include "workflow/run/run_log.hpp"
@@ -12,7 +13,9 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace autoexec::workflow {
@@ -43,6 +46,12 @@ private:
     std::string make_state();
     std::optional<Journal> create_journal(error_code& ec) const;
     void name_run();
+    // Waits until no other run has its concurrency group. A sentence if it cannot have it.
+    asio::awaitable<std::string> enter_group(error_code& ec);
+    Notifier::Subscription watch_groups();
+    bool is_cancel_requested();
+    std::string wait_for_holder(std::string_view group);
+    WorkflowResult end_unresumed(std::string error);
     // The same for a run that is resumed: see run_resume.cpp.
     asio::awaitable<std::string> reopen(error_code& ec);
     asio::awaitable<std::string> take_over(error_code& ec);
@@ -72,6 +81,9 @@ private:
     RunInputs inputs_;
     std::optional<Resumption> resumption_;
     RunLog log_;
+    std::optional<RunGroup> group_;
+    std::optional<std::string> group_holder_;  ///< As it was recorded last.
+    std::set<std::string> cancelled_holders_;
     std::unique_ptr<Timer> alarm_;
     std::deque<StepOutcome> outcomes_;
     time_point begun_;

@@ -136,6 +136,8 @@ asio::awaitable<std::string> Run::reopen(error_code& ec)
     problem = co_await prepare();
     if (!problem.empty()) co_return problem;
     git_->set_changed(has_changed(record, inputs_.workflow));
+    problem = co_await enter_group(ec);
+    if (!problem.empty()) co_return problem;
     co_return resume(record.transitions);
 }
 

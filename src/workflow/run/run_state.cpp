@@ -263,6 +263,7 @@ struct RunState::Replay {
 
     void operator()(std::monostate) const {}
     void operator()(const protocol::RunStarted&) const { state.ended_as.reset(); }
+    void operator()(const protocol::RunWaiting&) const {}
     void operator()(const protocol::Merged& merged) const { state.last_commit = merged.commit; }
     void operator()(const protocol::RunEnded& end) const { state.ended_as = end.status; }
     void operator()(const protocol::SentBack&) const {}  // follows from the judgement

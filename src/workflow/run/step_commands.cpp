@@ -16,6 +16,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t max_group_name = 256;
+
 bool is_same_type(const json::value& a, const json::value& b)
 {
     return (a.is_number() && b.is_number()) || a.kind() == b.kind();
@@ -279,7 +281,30 @@ RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string
         inputs.options.params = complete_params(inputs.workflow, inputs.options.params, problems);
     for (std::size_t i = 0; i < inputs.workflow.steps.size(); ++i)
         inputs.index.emplace(inputs.workflow.steps[i].id, i);
+    if (problems.empty()) (void)group_of(inputs, problems);
     return inputs;
+}
+
+std::string group_of(const RunInputs& inputs, std::string& problems)
+{
+    const auto& group = inputs.workflow.concurrency.group;
+    if (group.empty()) return {};
+    const auto& params = inputs.options.params;
+    for (const auto& one : placeholders_in(group))
+        if (one.kind == Placeholder::Kind::parameter && !params.contains(one.name)) {
+            problems += fmt::format(
+                "The concurrency group uses the parameter '{}', which was not given.\n", one.name);
+            return {};
+        }
+    auto name = fill_placeholders(group, values_in(params));
+    const bool is_blank = name.find_first_not_of(" \t\r\n") == name.npos;
+    if (!is_blank && name.size() <= max_group_name) return name;
+    problems += is_blank ? fmt::format("The name of the concurrency group '{}' is empty.\n", group)
+                         : fmt::format(
+                               "The name of the concurrency group '{}' is longer than {} "
+                               "bytes.\n",
+                               group, max_group_name);
+    return {};
 }
 
 std::filesystem::path path_below(const std::filesystem::path& root,

@@ -46,6 +46,10 @@ struct RunInputs {
 /// for each error; with any, the workflow cannot run.
 RunInputs make_inputs(Workflow workflow, WorkflowRunOptions options, std::string& problems);
 
+/// The name of the run's concurrency group, with the values of its parameters. Empty: none, or
+/// `problems` gets a line.
+std::string group_of(const RunInputs& inputs, std::string& problems);
+
 /// The command of a step.
 struct StepCommand {
     CommandRequest request;  ///< Of each round, but for its execution id and hooks.

@@ -1,0 +1,126 @@
+#include "protocol/layout.hpp"
+#include "text/text.hpp"
+#include "workflow/run/run.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+/// How a run waits for its concurrency group before its steps start.
+namespace autoexec::workflow {
+namespace {
+
+std::string waiting_message(const protocol::RunWaiting& waiting)
+{
+    const auto other = waiting.run_id.empty() ? "another run" : waiting.run_id;
+    return waiting.cancels ? fmt::format("Cancels {} of group '{}', and waits for its end", other,
+                                         waiting.group)
+                           : fmt::format("Waits for {} of group '{}'", other, waiting.group);
+}
+
+}  // namespace
+
+asio::awaitable<std::string> Run::enter_group(error_code& ec)
+{
+    const auto& options = context_->options;
+    std::string ignored;  // reported when the inputs were made
+    const auto group = group_of(inputs_, ignored);
+    // A child run is part of its parent run, whose group counts.
+    if (group.empty() || !inputs_.parent.run_id.empty()) co_return std::string();
+    group_.emplace(options.project_root, group, log_.run_id());
+    Notifier::Subscription watch;
+    std::string problem;
+    while (!group_->acquire(ec)) {
+        if (ec)
+            problem = fmt::format("The concurrency group '{}' cannot be locked in '{}': {}.",
+                                  options.redactor->redact(group),
+                                  RunGroup::folder_of(options.project_root).string(), ec.message());
+        else if (is_cancel_requested())
+            problem = "The workflow was cancelled.";
+        else
+            problem = wait_for_holder(group);
+        if (log_.error()) {
+            ec = log_.error();
+            problem = log_.error_sentence();
+        }
+        if (!problem.empty()) break;
+        // It may have become free before it was watched.
+        const bool is_first = !watch;
+        if (is_first) watch = watch_groups();
+        if (!is_first || !watch)
+            co_await alarm_->wait_until(options.clock->now() + options.look_interval);
+    }
+    if (!problem.empty()) group_.reset();
+    for (const auto& run_id : cancelled_holders_)  // which may have ended before they read it
+        (void)take_run_cancel(options.project_root, run_id);
+    begun_ = options.clock->now();
+    co_return problem;
+}
+
+Notifier::Subscription Run::watch_groups()
+{
+    const auto& options = context_->options;
+    if (!options.notifier) return nullptr;
+    return options.notifier->watch_folder(RunGroup::folder_of(options.project_root),
+                                          [weak = weak_from_this(), strand = context_->strand] {
+                                              asio::post(strand, [weak] {
+                                                  if (const auto run = weak.lock())
+                                                      run->alarm_->wake();
+                                              });
+                                          });
+}
+
+bool Run::is_cancel_requested()
+{
+    cancelled_ = requested_ != asio::cancellation_type::none ||
+                 take_run_cancel(context_->options.project_root, log_.run_id());
+    return cancelled_;
+}
+
+/// A sentence if it cannot wait for the run that has the group.
+std::string Run::wait_for_holder(std::string_view group)
+{
+    const auto& options = context_->options;
+    const auto& redactor = *options.redactor;
+    const auto holder = group_->holder();
+    if (!holder.empty() && holder == options.parent_run)
+        return fmt::format(
+            "A step of the run {} has started this run, which is of the same concurrency group "
+            "'{}': it would wait for its own end.",
+            holder, redactor.redact(group));
+    const bool cancels = inputs_.workflow.concurrency.cancel_running;
+    if (cancels && !holder.empty() && !cancelled_holders_.contains(holder) &&
+        !ask_to_cancel_run(options.project_root, holder))
+        cancelled_holders_.insert(holder);
+    // Not known for a moment, when the group changes hands.
+    if (group_holder_ == holder || (group_holder_ && holder.empty())) return {};
+    group_holder_ = holder;
+    const protocol::RunWaiting waiting{redactor.redact(group), holder, cancels, ::getpid()};
+    log_.record(waiting);
+    log_.notify(WorkflowEvent::Type::run_waiting, waiting_message(waiting));
+    return {};
+}
+
+/// The result of a run whose steps keep the state that they had before its resumption.
+WorkflowResult Run::end_unresumed(std::string error)
+{
+    WorkflowResult result;
+    result.run_id = log_.run_id();
+    result.workflow_id = inputs_.workflow.id;
+    result.status = WorkflowStatus::cancelled;
+    result.error = std::move(error);
+    log_.record(protocol::RunEnded{result.status, result.error});
+    WorkflowEvent event;
+    event.type = WorkflowEvent::Type::run_ended;
+    event.status = result.status;
+    event.message = result.error;
+    log_.notify(std::move(event));
+    return result;
+}
+
+}  // namespace autoexec::workflow
