@@ -13,6 +13,7 @@ namespace autoexec::cli {
     EACH(workflow_new)             \
     EACH(workflow_run)             \
     EACH(workflow_resume)          \
+    EACH(workflow_rerun)           \
     EACH(workflow_validate)        \
     EACH(workflow_graph)           \
     EACH(workflow_list)            \

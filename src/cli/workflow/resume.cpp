@@ -27,8 +27,7 @@ struct WorkflowResumeCommandOptions : WorkflowFlags {
     bool detach = false;
 };
 
-/// A repository may contain a journal. So by default a run is resumed only if its workflow file is
-/// in the project or in the current worktree.
+/// Finds the run to resume, by default only one whose workflow file is inside.
 class RunFinder {
 public:
     RunFinder(const WorkflowResumeCommandOptions& options, fs::path root)
@@ -69,8 +68,7 @@ private:
 
     [[nodiscard]] bool may_resume(const RunRecord& run) const
     {
-        return options_.allow_outside || run.path.empty() || is_within(run.path, root_) ||
-               is_within(run.path, worktree_);
+        return options_.allow_outside || is_file_inside(run, root_, worktree_);
     }
 
     static void report_skipped(const RunRecord& run)

@@ -2,9 +2,10 @@
 #include "cli/subcommand.hpp"
 #include "cli/workflow/detached_run.hpp"
 #include "cli/workflow/live_workflow.hpp"
-#include "cli/workflow/setup.hpp"
+#include "cli/workflow/start_run.hpp"
 #include "cli/workflow/unseen_changes.hpp"
 #include "git_files/git_dir.hpp"
+#include "workflow/run/earlier_start.hpp"
 #include "workflow/run/step_commands.hpp"
 
 #include <algorithm>
@@ -34,20 +35,8 @@ step without an agent, 4 internal or system error, 6 a step needed an answer (--
 130 cancelled.
 )";
 
-struct WorkflowRunCommandOptions : WorkflowFlags {
-    std::string path;
-    std::string worktree;  ///< Empty: as the workflow specifies.
-    bool in_place = false;
-    std::string base;        ///< Empty: HEAD.
-    std::string merge_into;  ///< Empty: no branch of the user's.
-    bool with_changes = false;
-    bool dry_run = false;
-    bool strict = false;
-    bool detach = false;
-};
-
 // `HEAD` is that of the current worktree, which may differ from that of the project.
-std::string base_of(const WorkflowRunCommandOptions& o, const fs::path& root)
+std::string base_of(const StartRunOptions& o, const fs::path& root)
 {
     std::string base = o.base.empty() ? "HEAD" : o.base;
     const auto here = current_worktree(o, root);
@@ -65,8 +54,8 @@ bool is_bare(const fs::path& folder)
 }
 
 // The command line decides, then the lack of a repository, then the workflow.
-void choose_place(const WorkflowRunCommandOptions& o, const fs::path& root,
-                  const Workflow& workflow, WorkflowRunOptions& run)
+void choose_place(const StartRunOptions& o, const fs::path& root, const Workflow& workflow,
+                  WorkflowRunOptions& run)
 {
     const bool asked = o.in_place || !o.worktree.empty();
     run.worktrees = asked ? WorktreeMode::in_place : workflow.worktrees;
@@ -83,8 +72,15 @@ void choose_place(const WorkflowRunCommandOptions& o, const fs::path& root,
     run.merge_into = o.merge_into;
 }
 
-Workflow read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
-                       const ParamWords& params, WorkflowRunOptions& run)
+void restore_earlier(const protocol::RunStarted& earlier, const Workflow& workflow,
+                     WorkflowRunOptions& run)
+{
+    auto problems = workflow::restore_values(earlier, workflow, run);
+    if (!problems.empty()) throw Failure(exit_invalid, std::move(problems));
+}
+
+Workflow read_workflow(const StartRunOptions& o, const fs::path& root, const ParamWords& params,
+                       WorkflowRunOptions& run)
 {
     WorkflowReadOptions check;
     check.lenient = o.lenient;
@@ -92,6 +88,7 @@ Workflow read_workflow(const WorkflowRunCommandOptions& o, const fs::path& root,
     check.prepare = [&](const Workflow& workflow, WorkflowReadOptions& more) {
         choose_place(o, root, workflow, run);
         run.params = typed_params(params, workflow.params);
+        if (o.earlier) restore_earlier(*o.earlier, workflow, run);
         more.worktree = run.worktree;
         more.params = run.params;
     };
@@ -211,7 +208,33 @@ void refuse_tries(const Workflow& workflow)
     });
 }
 
-int run_workflow(const WorkflowRunCommandOptions& options)
+void define_workflow_run(CLI::App& app, StartRunOptions& o)
+{
+    app.footer(workflow_run_examples);
+    app.add_option("file", o.path, "The workflow file")->type_name("FILE")->required();
+    add_workflow_flags(app, o);
+    auto* const worktree =
+        app.add_option("-w,--worktree", o.worktree, "Run steps without their own worktree in DIR")
+            ->type_name("DIR");
+    app.add_flag("--in-place", o.in_place,
+                 "Run steps without their own worktree in the worktree of the current folder")
+        ->excludes(worktree);
+    auto* const base =
+        app.add_option("--base", o.base, "Start the steps from this commit (default HEAD)")
+            ->type_name("REF");
+    app.add_flag("--with-changes", o.with_changes,
+                 "Start the steps from the files of the current worktree, committed or not")
+        ->excludes(base);
+    app.add_option("--merge-into", o.merge_into, "Merge the completed work into BRANCH")
+        ->type_name("BRANCH");
+    add_dry_run_and_detach(app, o);
+    app.add_flag("--strict", o.strict, "Treat warnings about the workflow as errors")
+        ->excludes("--lenient");
+}
+
+}  // namespace
+
+int start_run(const StartRunOptions& options)
 {
     const auto params = parse_params(options);
     const auto root = project_root(options);
@@ -249,36 +272,16 @@ int run_workflow(const WorkflowRunCommandOptions& options)
     return code;
 }
 
-void define_workflow_run(CLI::App& app, WorkflowRunCommandOptions& o)
+void add_dry_run_and_detach(CLI::App& app, StartRunOptions& options)
 {
-    app.footer(workflow_run_examples);
-    app.add_option("file", o.path, "The workflow file")->type_name("FILE")->required();
-    add_workflow_flags(app, o);
-    auto* const worktree =
-        app.add_option("-w,--worktree", o.worktree, "Run steps without their own worktree in DIR")
-            ->type_name("DIR");
-    app.add_flag("--in-place", o.in_place,
-                 "Run steps without their own worktree in the worktree of the current folder")
-        ->excludes(worktree);
-    auto* const base =
-        app.add_option("--base", o.base, "Start the steps from this commit (default HEAD)")
-            ->type_name("REF");
-    app.add_flag("--with-changes", o.with_changes,
-                 "Start the steps from the files of the current worktree, committed or not")
-        ->excludes(base);
-    app.add_option("--merge-into", o.merge_into, "Merge the completed work into BRANCH")
-        ->type_name("BRANCH");
-    auto* const dry = app.add_flag("--dry-run", o.dry_run, "Show the plan without running it");
-    app.add_flag("--detach", o.detach,
+    auto* const dry =
+        app.add_flag("--dry-run", options.dry_run, "Show the plan without running it");
+    app.add_flag("--detach", options.detach,
                  "Run it in a process without a terminal, print the run's id, and return")
         ->excludes(dry);
-    app.add_flag("--strict", o.strict, "Treat warnings about the workflow as errors")
-        ->excludes("--lenient");
 }
 
-}  // namespace
-
 extern const Subcommand workflow_run_subcommand =
-    subcommand("workflow run", "Run a workflow", define_workflow_run, run_workflow);
+    subcommand("workflow run", "Run a workflow", define_workflow_run, start_run);
 
 }  // namespace autoexec::cli

@@ -1,6 +1,7 @@
 #include "cli/workflow/runs.hpp"
 
 #include "cli/session/output.hpp"
+#include "cli/session/project.hpp"
 #include "protocol/step_answer.hpp"
 #include "text/json.hpp"
 #include "text/text.hpp"
@@ -76,6 +77,12 @@ RunRecord find_run(const std::filesystem::path& root, std::string_view wanted)
     auto run = workflow::read_run(root, ids.front(), problem);
     if (!run) fail(exit_usage, "{}", problem);
     return *std::move(run);
+}
+
+bool is_file_inside(const RunEntry& run, const std::filesystem::path& root,
+                    const std::filesystem::path& worktree)
+{
+    return run.path.empty() || is_within(run.path, root) || is_within(run.path, worktree);
 }
 
 std::optional<RunRecord> newest_run(const std::filesystem::path& root,

@@ -1,5 +1,6 @@
 #include "protocol/error_codes.hpp"
 #include "records/running.hpp"
+#include "workflow/run/earlier_start.hpp"
 #include "workflow/run/run.hpp"
 
 #include <fmt/format.h>
@@ -13,19 +14,6 @@ namespace autoexec::workflow {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr std::string_view redacted = "***REDACTED***";
-
-bool is_hidden(const boost::json::value& value)
-{
-    if (const auto* const list = value.if_array()) return std::ranges::any_of(*list, is_hidden);
-    if (const auto* const object = value.if_object())
-        return std::ranges::any_of(*object, [](const auto& member) {
-            return member.key().find(redacted) != std::string_view::npos ||
-                   is_hidden(member.value());
-        });
-    return value.is_string() && value.get_string().find(redacted) != boost::json::string::npos;
-}
 
 /// False after the time limit.
 asio::awaitable<bool> poll(const RunContext& context, milliseconds interval, milliseconds limit,
@@ -70,35 +58,9 @@ std::string restore_options(const protocol::RunStarted& start, const Workflow& w
     options.base = start.base.empty() ? "HEAD" : start.base;
     if (options.merge_into.empty()) options.merge_into = start.merge_into;
     std::string problems;
-    for (const auto& [name, value] : start.params) {
-        if (options.params.contains(name)) continue;
-        if (is_hidden(value))
-            problems += fmt::format(
-                "The parameter '{}' contains a secret, which is not stored: give it "
-                "again.\n",
-                std::string_view(name));
-        else if (workflow.params.contains(name) || name == "prompt")
-            options.params[name] = value;
-    }
-    for (const auto& [name, value] : start.env) {
-        if (options.env.contains(name)) continue;
-        if (value.find(redacted) != std::string::npos)
-            problems += fmt::format(
-                "The variable '{}' contains a secret, which is not stored: give it again.\n", name);
-        else
-            options.env[name] = value;
-    }
+    for (const auto& sentence : restore_values(start, workflow, options))
+        problems += sentence + '\n';
     return problems;
-}
-
-/// Also for a run that was resumed before: that start counts.
-const protocol::RunStarted* last_start(const RunRecord& record)
-{
-    const protocol::RunStarted* last = nullptr;
-    for (const auto& entry : record.transitions)
-        if (const auto* const start = std::get_if<protocol::RunStarted>(&entry.transition))
-            last = start;
-    return last;
 }
 
 // To resume the run means to give it more, or that its agent works again.
