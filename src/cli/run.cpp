@@ -227,9 +227,8 @@ private:
 
     void sum_up(milliseconds took)
     {
-        summary_ =
-            fmt::format("{} {} in {}: {}", jobs_.size(), jobs_.size() == 1 ? "command" : "commands",
-                        text::format_duration(took), outcome_.to_text());
+        summary_ = fmt::format("{} in {}: {}", text::counted(jobs_.size(), "command"),
+                               text::format_duration(took), outcome_.to_text());
         const auto usage = jobs_.size() == 1 ? std::string() : to_text(spent_);
         if (!usage.empty()) summary_ += "; " + usage;
         session_.notifications().add(run_end_of(outcome_, summary_));

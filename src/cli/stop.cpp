@@ -56,8 +56,8 @@ private:
 std::string words_for_waiting(std::size_t count)
 {
     if (count == 0) return {};
-    return fmt::format("; {} {}: autoexec wait --all, or autoexec queue run, continues", count,
-                       count == 1 ? "command waits" : "commands wait");
+    return fmt::format("; {}: autoexec wait --all, or autoexec queue run, continues",
+                       text::counted(count, "command waits", "commands wait"));
 }
 
 int report_end(const StopOptions& options, const std::filesystem::path& root,

@@ -132,7 +132,7 @@ void define_trace(CLI::App& app, TraceOptions& o)
     auto* const run =
         app.add_option("--run", o.run, "Only this run: its id, or its beginning or end")
             ->type_name("ID");
-    add_since(app, o.since, "Only what ended since then: 2h, 30d, or a time (UTC)")->excludes(run);
+    add_since(app, o.since, "Only what ended since then: 2h, 30d, or a time")->excludes(run);
 }
 
 }  // namespace

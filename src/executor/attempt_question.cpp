@@ -194,7 +194,7 @@ void ExecutorCore::report_late_prompts(Execution& x, Attempt& a)
     if (late > 0)
         x.result->warnings.push_back(
             fmt::format("{} had no turn: the program takes none, or its last turn had ended.",
-                        late == 1 ? "1 prompt" : fmt::format("{} prompts", late)));
+                        text::counted(late, "prompt")));
 }
 
 bool ExecutorCore::fails_on_input(const Execution& x, Attempt& a) const

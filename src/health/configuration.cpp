@@ -2,6 +2,7 @@
 #include "autoexec/config.hpp"
 #include "health/checks.hpp"
 #include "protocol/layout.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -70,7 +71,7 @@ std::string check_agents_file(FindingList& findings, const std::filesystem::path
         findings.degraded("No enabled agent accepts commands.",
                           "Use {command} or {command_file_path} in an agent's commands.");
     return fmt::format("The settings are valid; {}, of which {} {} commands.",
-                       count_of(agents.size(), "agent"), eligible,
+                       text::counted(agents.size(), "agent"), eligible,
                        eligible == 1 ? "accepts" : "accept");
 }
 

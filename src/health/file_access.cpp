@@ -3,6 +3,7 @@
 #include "protocol/control_files.hpp"
 #include "protocol/layout.hpp"
 #include "protocol/status.hpp"
+#include "text/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -175,8 +176,8 @@ std::string check_status_file_access(FindingList& findings, const HealthOptions&
         return true;
     });
     findings.details()["status_files_found"] = files.found();
-    return fmt::format("Status files can be read in {}; {} found.", count_of(trees, "worktree"),
-                       files.found());
+    return fmt::format("Status files can be read in {}; {} found.",
+                       text::counted(trees, "worktree"), files.found());
 }
 
 std::string check_command_file_access(FindingList& findings, const HealthOptions& options)
@@ -190,7 +191,7 @@ std::string check_command_file_access(FindingList& findings, const HealthOptions
         }
         return can_replace_command(findings, fd, tree);
     });
-    return fmt::format("Command files can be written in {}.", count_of(trees, "worktree"));
+    return fmt::format("Command files can be written in {}.", text::counted(trees, "worktree"));
 }
 
 }  // namespace autoexec::health

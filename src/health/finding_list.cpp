@@ -61,9 +61,4 @@ std::string shown(const std::filesystem::path& path)
     return text::valid_utf8(path.string());
 }
 
-std::string count_of(std::size_t count, std::string_view noun)
-{
-    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 }  // namespace autoexec::health

@@ -39,7 +39,4 @@ private:
 /// A path as valid UTF-8, for JSON.
 std::string shown(const std::filesystem::path& path);
 
-/// `1 worktree`, `2 worktrees`
-std::string count_of(std::size_t count, std::string_view noun);
-
 }  // namespace autoexec::health

@@ -149,7 +149,7 @@ void check_record(FindingList& findings, const protocol::RunningRecord& record,
     findings.degraded(
         fmt::format("Execution {} in {} should have ended at {}, but its executor (process {}) "
                     "still holds the worktree.",
-                    record.execution_id, record.worktree, text::iso_utc(*deadline), record.pid),
+                    record.execution_id, record.worktree, text::shown_time(*deadline), record.pid),
         "Unless the machine was suspended, the executor hangs: use autoexec cancel, or end the "
         "process.");
 }
@@ -222,7 +222,7 @@ void check_control_files(FindingList& findings, const fs::path& tree, const Heal
     names.erase(names.begin(), files);
     if (names.empty()) return;
     findings.degraded(
-        fmt::format("{} of an ended run {} in {}: {}.", count_of(names.size(), "file"),
+        fmt::format("{} of an ended run {} in {}: {}.", text::counted(names.size(), "file"),
                     names.size() == 1 ? "is" : "are", shown(tree), fmt::join(names, ", ")),
         "No action is needed: the next command there removes them.");
 }

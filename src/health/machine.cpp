@@ -131,14 +131,14 @@ std::string check_clock(FindingList& findings, const HealthOptions& options)
     findings.details()["now"] = text::iso_utc(now);
     const std::chrono::sys_days min_time = std::chrono::year{2024} / 1 / 1;
     if (now < min_time)
-        findings.unhealthy(fmt::format("The system's clock shows {}.", text::iso_utc(now)),
+        findings.unhealthy(fmt::format("The system's clock shows {}.", text::shown_time(now)),
                            "Set the clock: records would get wrong dates.");
     if (const auto newest = newest_record(options.project_root)) {
         findings.details()["newest_record"] = text::iso_utc(*newest);
         if (*newest > now + max_ahead)
             findings.degraded(
                 fmt::format("The newest record is {} in the future ({}).",
-                            shown_duration(*newest - now), text::iso_utc(*newest)),
+                            shown_duration(*newest - now), text::shown_time(*newest)),
                 "Set the clock if it is wrong; otherwise new records sort before old ones.");
     }
     const auto file_time = options.probes.file_time(options.project_root);

@@ -112,7 +112,8 @@ public:
         if (broken_ > 0 && broken_ == agents_) findings_.worsen();
         findings_.details()["programs"] = std::move(programs_);
         if (agents_ == 0) return "No agents are defined.";
-        return fmt::format("The programs of {} were found.{}", count_of(agents_, "agent"), drift_);
+        return fmt::format("The programs of {} were found.{}", text::counted(agents_, "agent"),
+                           drift_);
     }
 
 private:

@@ -106,7 +106,7 @@ std::string reason_of(std::string_view agent, const AgentHealth& health, WallTim
         case AgentPhase::open:
             return fmt::format(
                 "{}: no commands until {}", who,
-                text::iso_utc(std::chrono::ceil<std::chrono::seconds>(health.until)));
+                text::shown_time(WallTime(std::chrono::ceil<std::chrono::seconds>(health.until))));
         case AgentPhase::half_open:
             break;
     }

@@ -54,8 +54,7 @@ std::string words_of_pause(const Pause& pause, std::string_view kind, std::strin
     auto words = kind.empty()
                      ? "starts are paused"
                      : fmt::format("starts of {} {} are paused", kind, text::printable(name));
-    if (pause.since)
-        words += " since " + text::iso_utc(std::chrono::floor<std::chrono::seconds>(*pause.since));
+    if (pause.since) words += " since " + text::shown_time(*pause.since);
     if (!pause.by.empty()) words += " by " + text::printable(pause.by);
     return words;
 }

@@ -29,7 +29,7 @@ std::string reason_of(const UnwrittenRecords& records)
 
 std::string sentence(std::uint64_t count, std::string_view what, const UnwrittenRecords& records)
 {
-    return fmt::format("{} {} {} {} ({})", count, count == 1 ? "record" : "records", what,
+    return fmt::format("{} {} {} ({})", text::counted(count, "record"), what,
                        text::printable(records.path.string()), reason_of(records));
 }
 

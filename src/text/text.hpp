@@ -122,6 +122,9 @@ std::string new_uuid();
 /// hours.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
+/// `1 step`, `2 steps`. `many`: the plural; empty: `one` and an `s`.
+std::string counted(std::size_t count, std::string_view one, std::string_view many = {});
+
 /// `850ms`, `12.3s`, `4m05s`, `2h03m`, `3d04h`
 std::string format_duration(std::chrono::milliseconds d);
 

@@ -1,5 +1,7 @@
 #include "text/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -118,6 +120,12 @@ std::optional<std::vector<std::string>> split_words(std::string_view line, std::
         words.push_back(std::move(word));
     }
     return words;
+}
+
+std::string counted(std::size_t count, std::string_view one, std::string_view many)
+{
+    if (count == 1) return fmt::format("1 {}", one);
+    return many.empty() ? fmt::format("{} {}s", count, one) : fmt::format("{} {}", count, many);
 }
 
 }  // namespace autoexec::text

@@ -268,8 +268,7 @@ TEST_CASE("what waits is in status, in answer, in and in the audit log")
     const auto run = run_id_of(project);
     const auto status = project.run({"status"}).out;
     CHECK(contains(status, "  waits for Ada until 20"));
-    CHECK(contains(status,
-                   "+00:00: May it be released?; Really?; autoexec answer " + run + "/ask\n"));
+    CHECK(contains(status, ": May it be released?; Really?; autoexec answer " + run + "/ask\n"));
     CHECK(contains(status, "waits for you: Write notes.; autoexec answer " + run + "/work\n"));
     for (const auto& entry : objects_of(project.run({"status", "--json"}).out)) {
         const bool is_ask = text_at(entry, "step_id") == "ask";

@@ -1,5 +1,6 @@
 #include "executor/circuit_breaker.hpp"
 #include "protocol/error_classes.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -293,7 +294,7 @@ TEST_CASE("the reason names the agent, what is wrong, and until when")
 {
     auto health = opened();
     CHECK(protocol::reason_of("claude", health, noon) ==
-          "agent claude is not signed in: no commands until 2026-01-20T12:01:00+00:00");
+          "agent claude is not signed in: no commands until " + text::shown_time(noon + 1min));
     CHECK(protocol::reason_of("claude", health, noon + 2h) ==
           "agent claude is not signed in: the next command tests it");
     health.probe_until = noon + 2h + 1s;

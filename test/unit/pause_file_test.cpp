@@ -4,6 +4,7 @@
 #include "records/pauses.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/text.hpp"
+#include "text/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -69,7 +70,8 @@ TEST_CASE("names beyond the limits are skipped")
 TEST_CASE("the words of a pause name who, when and what, without control characters")
 {
     CHECK(protocol::words_of_pause({noon + 1ms, "me@here"}) ==
-          "starts are paused since 2026-01-20T12:00:00+00:00 by me@here");
+          "starts are paused since " +
+              text::shown_time(std::chrono::system_clock::time_point(noon)) + " by me@here");
     CHECK(protocol::words_of_pause({std::nullopt, ""}, "agent", "a\n") ==
           "starts of agent a\\n are paused");
 }

@@ -42,6 +42,15 @@ std::string refusal(std::string_view line)
 
 }  // namespace
 
+TEST_CASE("a number has its noun in the right form")
+{
+    CHECK(counted(0, "step") == "0 steps");
+    CHECK(counted(1, "step") == "1 step");
+    CHECK(counted(2, "step") == "2 steps");
+    CHECK(counted(1, "branch", "branches") == "1 branch");
+    CHECK(counted(12, "branch", "branches") == "12 branches");
+}
+
 TEST_CASE("times are written as Python writes them")
 {
     CHECK(iso_utc(guide_time) == "2026-01-20T21:00:36.129110+00:00");

@@ -46,8 +46,8 @@ int validate_agents(const AgentsValidateOptions& options)
     if (!reading.errors.empty()) return exit_invalid;
     const auto& agents = reading.file.agents;
     const auto accepting = std::count_if(agents.begin(), agents.end(), agent::accepts_commands);
-    print_result("{} is valid: {} {}, of which {} {} commands.\n", shown_path(path), agents.size(),
-                 agents.size() == 1 ? "agent" : "agents", accepting,
+    print_result("{} is valid: {}, of which {} {} commands.\n", shown_path(path),
+                 text::counted(agents.size(), "agent"), accepting,
                  accepting == 1 ? "accepts" : "accept");
     return exit_completed;
 }

@@ -17,17 +17,18 @@ void print_text(const AuditVerification& found, const std::filesystem::path& roo
                      problem.line != 0 ? fmt::format(":{}", problem.line) : "",
                      to_string(problem.kind), text::printable(problem.sentence));
     }
-    if (found.further_problems > 0) print_result("{} more problems\n", found.further_problems);
-    print_result("{}: {} lines in the chain, {} to {}\n",
+    if (found.further_problems > 0)
+        print_result("{}\n", text::counted(found.further_problems, "more problem"));
+    print_result("{}: {} in the chain, {} to {}\n",
                  found.is_intact() ? "The audit log is intact" : "The audit log was changed",
-                 found.chained_lines, found.first_seq, found.last_seq);
+                 text::counted(found.chained_lines, "line"), found.first_seq, found.last_seq);
     if (found.first_seq > 1)
         print_result("Lines 1 to {} were rotated away or removed.\n", found.first_seq - 1);
     if (found.unchained_lines > 0)
         print_result(
-            "{} lines before the chain cannot be checked: an earlier version wrote them, "
-            "or their links were removed.\n",
-            found.unchained_lines);
+            "{} before the chain cannot be checked: written by an earlier version, or without its "
+            "link.\n",
+            text::counted(found.unchained_lines, "line"));
 }
 
 std::string audit_key(const AuditVerifyOptions& options, const std::filesystem::path& root)

@@ -110,8 +110,8 @@ void remove_records_before_run(const std::filesystem::path& root, const RecordsC
                             bytes += record.bytes;
                         });
     if (quiet || removed + failed == 0) return;
-    auto text = fmt::format("Removed {} old {} ({:.1f} MB)", removed,
-                            removed == 1 ? "record" : "records", static_cast<double>(bytes) / 1e6);
+    auto text = fmt::format("Removed {} ({:.1f} MB)", text::counted(removed, "old record"),
+                            static_cast<double>(bytes) / 1e6);
     if (failed > 0)
         text += fmt::format("; {} could not be removed (for the reasons, run autoexec records gc)",
                             failed);

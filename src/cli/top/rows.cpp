@@ -146,8 +146,8 @@ TopRow row_of(const RunEntry& run)
     row.state = is_interrupted ? "interrupted" : std::string(to_string(run.status));
     if (run.waits_for) row.state = "waiting";
     row.command = run.name.empty() ? run.workflow_id : run.name;
-    row.note =
-        fmt::format("{} of {} steps", std::ranges::count_if(run.steps, is_done), run.steps.size());
+    row.note = fmt::format("{} of {}", std::ranges::count_if(run.steps, is_done),
+                           text::counted(run.steps.size(), "step"));
     if (run.waits_for && !run.waits_for->run_id.empty())
         row.note += "; waits for " + run.waits_for->run_id;
     if (!run.error.empty()) row.note += ": " + run.error;
@@ -262,8 +262,8 @@ std::string engine_line(const ProjectState& project)
     for (const auto& agent : project.held_agents) parts.push_back("held back: " + agent.reason);
     if (project.queue_engine) parts.push_back(queue_engine_text(*project.queue_engine));
     if (!project.agent_processes.empty())
-        parts.push_back(fmt::format("{} agent process{}", project.agent_processes.size(),
-                                    project.agent_processes.size() == 1 ? "" : "es"));
+        parts.push_back(
+            text::counted(project.agent_processes.size(), "agent process", "agent processes"));
     return fmt::format("{}", fmt::join(parts, " · "));
 }
 

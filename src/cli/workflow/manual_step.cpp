@@ -234,9 +234,7 @@ std::string addressee(const StepEntry& step)
 {
     if (!step.wait) return "you";
     auto words = step.wait->by.empty() ? std::string("you") : step.wait->by;
-    if (step.wait->until)
-        words +=
-            " until " + text::iso_utc(std::chrono::floor<std::chrono::seconds>(*step.wait->until));
+    if (step.wait->until) words += " until " + text::shown_time(*step.wait->until);
     return words;
 }
 

@@ -34,9 +34,8 @@ std::string lines_text(std::int64_t added, std::int64_t deleted)
 
 std::string changes_text(const git::ChangeList& changes)
 {
-    const auto count = changes.files.size();
-    if (count == 0) return "none";
-    return fmt::format("{} {}, {}", count, count == 1 ? "file" : "files",
+    if (changes.files.empty()) return "none";
+    return fmt::format("{}, {}", text::counted(changes.files.size(), "file"),
                        lines_text(changes.added(), changes.deleted()));
 }
 

@@ -59,8 +59,8 @@ void print(const RunEntry& run, const protocol::UsageByExecution& used, const Mo
 {
     const auto duration = duration_of(run);
     const auto usage = to_text(protocol::spending_of(used, prices));
-    print_result("{}  {}, {} of {} {} ended{}{}{}\n", text::printable(run.run_id), state_of(run),
-                 count_ended(run), run.steps.size(), run.steps.size() == 1 ? "step" : "steps",
+    print_result("{}  {}, {} of {} ended{}{}{}\n", text::printable(run.run_id), state_of(run),
+                 count_ended(run), text::counted(run.steps.size(), "step"),
                  duration ? ", " + text::format_duration(*duration) : std::string(),
                  usage.empty() ? "" : "; ", usage);
     if (!run.parent_run.empty())

@@ -86,9 +86,9 @@ std::string unseen_sentence(const std::vector<std::string>& files)
     git::Words named;
     for (const auto& file : files) named.push_back(text::printable(text::valid_utf8(file)));
     return fmt::format(
-        "{} {} with uncommitted changes {} not seen by the steps: {}. Commit them before a run, or "
+        "{} with uncommitted changes {} not seen by the steps: {}. Commit them before a run, or "
         "use --with-changes\n",
-        files.size(), files.size() == 1 ? "file" : "files", files.size() == 1 ? "was" : "were",
+        text::counted(files.size(), "file"), files.size() == 1 ? "was" : "were",
         git::some_of(std::move(named), max_named));
 }
 

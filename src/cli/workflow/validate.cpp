@@ -26,10 +26,9 @@ void print(const std::string& path, const WorkflowFile& file)
 {
     print_problems(file.diagnostics);
     if (!file.workflow) return;
-    const auto steps = file.workflow->steps.size();
-    const auto gates = count_gates(*file.workflow);
-    print_result("{} is valid: {} {}, {} {}.\n", text::printable(shown_path(path)), steps,
-                 steps == 1 ? "step" : "steps", gates, gates == 1 ? "gate" : "gates");
+    print_result("{} is valid: {}, {}.\n", text::printable(shown_path(path)),
+                 text::counted(file.workflow->steps.size(), "step"),
+                 text::counted(count_gates(*file.workflow), "gate"));
 }
 
 void print_as_json(const std::string& path, const WorkflowFile& file)

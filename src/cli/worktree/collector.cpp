@@ -326,11 +326,6 @@ private:
     bool has_failed_ = false;
 };
 
-std::string counted(std::size_t count, std::string_view one, std::string_view many)
-{
-    return fmt::format("{} {}", count, count == 1 ? one : many);
-}
-
 }  // namespace
 
 GcRules rules_of(const WorktreesConfig& config)
@@ -374,8 +369,8 @@ void collect_after_run(AutoExecutionConfigManager& manager, bool quiet)
         saved += collected.problem.empty() && collected.saved;
     });
     if (quiet || removed + branches + kept == 0) return;
-    auto text = "Removed " + counted(removed, "worktree", "worktrees");
-    if (branches > 0) text += " and " + counted(branches, "branch", "branches");
+    auto text = "Removed " + text::counted(removed, "worktree");
+    if (branches > 0) text += " and " + text::counted(branches, "branch", "branches");
     text += " of completed runs";
     if (saved > 0)
         text += fmt::format("; saved the work in {} (see autoexec worktree list)", saved);

@@ -73,9 +73,8 @@ public:
     {
         std::size_t levels = 0;
         for (const auto& step : plan_.steps) levels = std::max(levels, step.level + 1);
-        line("{}: {} {} in {} {}", workflow_.name.empty() ? workflow_.id : workflow_.name,
-             plan_.steps.size(), plan_.steps.size() == 1 ? "step" : "steps", levels,
-             levels == 1 ? "level" : "levels");
+        line("{}: {} in {}", workflow_.name.empty() ? workflow_.id : workflow_.name,
+             text::counted(plan_.steps.size(), "step"), text::counted(levels, "level"));
         for (std::size_t level = 0; level < levels; ++level) {
             line("");
             line("level {}", level + 1);
@@ -108,9 +107,10 @@ private:
             line("      requires of the repository: {}", fmt::join(plan.from_repository, ", "));
         if (!step.creates.empty()) line("      creates {}", fmt::join(step.creates, ", "));
         if (!step.gate) return;
-        const auto back = plan.back_to ? fmt::format("back to {}, {} rounds at most",
-                                                     id(*plan.back_to), plan.max_rounds)
-                                       : target(step.gate->on_fail, plan.fail_to);
+        const auto rounds = text::counted(static_cast<std::size_t>(plan.max_rounds), "round");
+        const auto back = plan.back_to
+                              ? fmt::format("back to {}, {} at most", id(*plan.back_to), rounds)
+                              : target(step.gate->on_fail, plan.fail_to);
         line("      gate{}{}: pass → {}, fail → {}", step.gate->condition.empty() ? "" : " ",
              step.gate->condition, target(step.gate->on_pass, plan.pass_to), back);
     }
@@ -118,7 +118,7 @@ private:
     static std::string items_of(const WorkflowItems& items)
     {
         if (!items.source.empty()) return items.source;
-        return fmt::format("{} {}", items.list.size(), items.list.size() == 1 ? "item" : "items");
+        return text::counted(items.list.size(), "item");
     }
 
     std::string target(const GateTarget& target, std::optional<std::size_t> to) const

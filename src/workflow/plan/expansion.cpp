@@ -155,15 +155,14 @@ std::string expansion_problem(const Workflow& workflow, const Plan& plan, std::s
                            limit);
     const auto added = count - std::min(count, plan.steps[step].parts.size());
     if (plan.steps.size() + added > max_steps)
-        return fmt::format("With its {} items, the run would have more than {} steps", count,
-                           max_steps);
+        return fmt::format("With its {}, the run would have more than {} steps",
+                           text::counted(count, "item"), max_steps);
     const auto followers = std::ranges::count_if(plan.steps, [step](const PlanStep& p) {
         return std::ranges::binary_search(p.waits_for, step);
     });
     if (added * (static_cast<std::size_t>(followers) + 1) > max_edges)
-        return fmt::format(
-            "With its {} items, steps would wait for each other in more than {} ways", count,
-            max_edges);
+        return fmt::format("With its {}, steps would wait for each other in more than {} ways",
+                           text::counted(count, "item"), max_edges);
     return {};
 }
 

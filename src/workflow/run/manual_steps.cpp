@@ -142,7 +142,8 @@ std::optional<StepOutcome> ManualSteps::poll_answer(std::size_t i, const ManualW
     if (manual && manual->approved_at_deadline)
         return finish_by(i, {StepDecision::approved, {}, "Its deadline has passed", now});
     audit_end(i, {});
-    return finish(i, StepState::timeout, "It was not answered until " + text::iso_utc(wait.until));
+    return finish(i, StepState::timeout,
+                  "It was not answered until " + text::shown_time(*wait.until));
 }
 
 StepOutcome ManualSteps::finish_by(std::size_t i, StepAnswer answer)

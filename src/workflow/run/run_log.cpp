@@ -173,7 +173,7 @@ void RunLog::notify_expanded(const StepRun& step, std::size_t items) const
     event.step_id = step.result.id;
     event.round = step.result.round;
     event.state = step.result.state;
-    event.message = fmt::format("{} {}", items, items == 1 ? "item" : "items");
+    event.message = text::counted(items, "item");
     for (std::size_t k = 1; k <= items; ++k)
         event.steps.push_back(protocol::part_id(step.result.id, k));
     notify(std::move(event));

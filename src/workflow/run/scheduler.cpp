@@ -1,5 +1,7 @@
 #include "workflow/run/scheduler.hpp"
 
+#include "text/text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -316,8 +318,9 @@ Verdict Scheduler::judge(std::size_t step, std::optional<bool> passed, std::stri
     if (kind == Kind::fail) return fail_by_gate(step, why("Its gate did not pass"));
     if (!*passed && plan.back_to) {
         if (nodes_[step].sent_back + 1 < plan.max_rounds) return send_back(step, *plan.back_to);
-        return fail_by_gate(
-            step, why(fmt::format("Its gate did not pass in {} rounds", plan.max_rounds)));
+        return fail_by_gate(step,
+                            why("Its gate did not pass in " +
+                                text::counted(static_cast<std::size_t>(plan.max_rounds), "round")));
     }
     finalize(step, *passed ? Exit::pass : Exit::fail, true);
     if (kind != Kind::end) return {};
