@@ -55,6 +55,12 @@ enum class EventType {
     /// A command waits, since a person has paused starts: `details.reason`; once for each reason.
     /// Not for the records.
     waiting_for_resume,
+    /// A command waits for a slot, of its agent or of all commands: `details.priority`. Those with
+    /// a higher priority get one first, others in the order of these events. Not for the records.
+    waiting_for_slot,
+    /// A command waits, since another executor uses its worktree: `details.reason`. Not for the
+    /// records.
+    waiting_for_worktree,
 };
 std::string_view to_string(EventType type) noexcept;
 

@@ -325,6 +325,11 @@ asio::awaitable<error_code> ExecutorCore::admit(Execution& x)
         release_slots(x);
         give_up_probe(x);
         announce_wait(x);
+        if (waits_for_worktree) {
+            auto e = event_before_start(x, EventType::waiting_for_worktree);
+            e.details["reason"] = "another command runs in its worktree";
+            emit(e);
+        }
         co_await wait_to_open(x);
     }
 }

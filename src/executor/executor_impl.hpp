@@ -454,6 +454,8 @@ struct ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     // Records.
     void report_polling(Execution& x, const Attempt& a);
     [[nodiscard]] Event event(const Execution& x, const Attempt& a, EventType type) const;
+    /// Of the attempt that it waits to start.
+    [[nodiscard]] Event event_before_start(const Execution& x, EventType type) const;
     [[nodiscard]] Event event(Correlation attempt, std::string command,
                               std::filesystem::path worktree, EventType type) const;
     void emit(const Event& event);

@@ -113,8 +113,7 @@ void ExecutorCore::report_fallback(Execution& x, const HeldAgent& held)
 
 Event ExecutorCore::hold_event(const Execution& x, EventType type, const HeldAgent& held) const
 {
-    Correlation ids{x.request.ids(), {}, x.attempts + 1};
-    auto e = event(std::move(ids), x.redacted_command(), x.worktree, type);
+    auto e = event_before_start(x, type);
     e.details["agent"] = held.name;
     e.details["code"] = held.code;
     e.details["until"] = text::iso_utc(held.until);

@@ -113,6 +113,11 @@ Event ExecutorCore::event(const Execution& x, const Attempt& a, EventType type) 
     return event(a.ids(), x.redacted_command(), x.worktree, type);
 }
 
+Event ExecutorCore::event_before_start(const Execution& x, EventType type) const
+{
+    return event({x.request.ids(), {}, x.attempts + 1}, x.redacted_command(), x.worktree, type);
+}
+
 Event ExecutorCore::event(Correlation attempt, std::string command, std::filesystem::path worktree,
                           EventType type) const
 {

@@ -26,7 +26,12 @@ constexpr int max_looks_for_slots = 50;  // a second
 
 asio::awaitable<void> wait_for_slot(Execution& x, const async::SemaphoreGuard& place)
 {
-    if (!place.admitted()) ExecutorCore::announce_wait(x);
+    if (!place.admitted()) {
+        ExecutorCore::announce_wait(x);
+        auto e = x.core->event_before_start(x, EventType::waiting_for_slot);
+        e.details["priority"] = x.request.priority;
+        x.core->emit(e);
+    }
     while (!place.admitted() && !x.is_cancelled()) co_await x.alarm->wait_until(time_point::max());
 }
 

@@ -40,8 +40,7 @@ asio::awaitable<void> ExecutorCore::wait_for_resume(Execution& x)
          reason = reason_for_pause(x)) {
         if (std::exchange(reported, reason) != reason) {
             announce_wait(x);
-            auto e = event({x.request.ids(), {}, x.attempts + 1}, x.redacted_command(), x.worktree,
-                           EventType::waiting_for_resume);
+            auto e = event_before_start(x, EventType::waiting_for_resume);
             e.details["reason"] = reason;
             emit(e);
         }

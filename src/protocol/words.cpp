@@ -42,7 +42,8 @@ constexpr std::array words_of<EventType>{
     "prompt_sent"sv,           "permission_decided"sv,  "polling_only"sv,
     "starts_paused"sv,         "starts_resumed"sv,      "agent_paused"sv,
     "breaker_opened"sv,        "breaker_closed"sv,      "fallback_chosen"sv,
-    "waiting_for_agent"sv,     "waiting_for_resume"sv};
+    "waiting_for_agent"sv,     "waiting_for_resume"sv,  "waiting_for_slot"sv,
+    "waiting_for_worktree"sv};
 
 template <>
 constexpr std::array words_of<QuestionKind>{"question"sv, "permission"sv};

@@ -40,6 +40,22 @@ AuditRecord record_of(std::string type, std::string_view workflow_id, std::strin
     return record;
 }
 
+// Progress comes every second from every agent, and a wait from every command that waits.
+bool is_of_log(EventType type)
+{
+    switch (type) {
+        case EventType::progress_updated:
+        case EventType::command_unclaimed:
+        case EventType::waiting_for_agent:
+        case EventType::waiting_for_resume:
+        case EventType::waiting_for_slot:
+        case EventType::waiting_for_worktree:
+            return false;
+        default:
+            return true;
+    }
+}
+
 AuditRecord record_of(const Event& event)
 {
     AuditRecord record(std::string(to_string(event.type)));
@@ -128,10 +144,7 @@ AuditVerification AuditLogger::verify() const
 
 void AuditLogger::publish(const Event& event)
 {
-    // The first arrives every second from every agent, the last for every command that waits.
-    if (event.type == EventType::progress_updated || event.type == EventType::command_unclaimed ||
-        event.type == EventType::waiting_for_agent || event.type == EventType::waiting_for_resume)
-        return;
+    if (!is_of_log(event.type)) return;
     try {
         // A subclass may have its own `log_event`. Without one, nothing of the event is copied.
         if (typeid(*this) != typeid(AuditLogger)) return log_event(record_of(event));

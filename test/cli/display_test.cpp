@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 using namespace autoexec;
 using namespace autoexec::cli;
@@ -35,6 +36,37 @@ TEST_CASE("the excerpt of a failed command has its last lines, safe to show")
         result.status = status;
         CHECK(excerpt_of(result).empty());
     }
+}
+
+TEST_CASE("commands that wait for a slot have places, by priority and by their turn")
+{
+    SlotQueue queue;
+    const auto send = [&queue](const char* id, EventType type, int priority = 0) {
+        Event event;
+        event.execution_id = id;
+        event.type = type;
+        event.details["priority"] = priority;
+        queue.publish(event);
+    };
+    send("b", EventType::waiting_for_slot);
+    send("a", EventType::waiting_for_slot);
+    send("first", EventType::waiting_for_slot, 5);
+    send("last", EventType::waiting_for_slot, -5);
+    send("b", EventType::waiting_for_slot);  // again: it keeps its place
+    CHECK(queue.first(9) == std::vector<std::string>{"first", "b", "a", "last"});
+    CHECK(queue.first(1) == std::vector<std::string>{"first"});
+    CHECK(queue.place_of("b") == 2);
+    CHECK(queue.place_of("last") == 4);
+    CHECK(queue.place_of("other") == 0);
+    send("b", EventType::command_detected);
+    CHECK(queue.place_of("a") == 2);
+    CHECK_FALSE(queue.contains("b"));
+    send("b", EventType::waiting_for_slot);  // for a retry
+    CHECK(queue.place_of("b") == 3);
+    queue.erase("first");
+    queue.erase("first");
+    CHECK(queue.size() == 3);
+    CHECK(queue.place_of("a") == 1);
 }
 
 TEST_CASE("a coloured state is as wide as a plain one")

@@ -77,6 +77,54 @@ TEST_CASE("on a narrow terminal, rows show the command, and no line is wrapped")
     CHECK(program.wait().code == 0);
 }
 
+TEST_CASE("commands that wait for a slot have their places in the table and in a pipe")
+{
+    Project project;
+    Words words{"run", "-j", "1"};
+    std::vector<fs::path> trees;
+    for (const auto* name : {"a", "b", "c"}) {
+        trees.push_back(project.worktree(name));
+        words.insert(words.end(), {"-w", trees.back()});
+    }
+    words.emplace_back("until test -e go; do sleep 0.02; done");
+    Program program(on_terminal(project, words));
+    program.resize(24, 50);
+    const auto shows = [&](std::string_view last, std::size_t queued, std::string_view summary) {
+        return eventually([&] {
+            const auto lines = shown(program.screen());
+            return count_of(lines, last) == 1 && count_of(lines, "queued") == queued &&
+                   count_of(lines, "running") == 1 && count_of(lines, summary) == 1;
+        });
+    };
+    CHECK(shows("queued 2", 2, "0 of 3 finished, 1 active, 2 waiting"));
+    write_file(trees[0] / "go", "");
+    CHECK(shows("queued 1", 1, "1 of 3 finished, 1 active, 1 waiting"));
+    for (const auto& tree : trees) write_file(tree / "go", "");
+    CHECK(program.wait().code == 0);
+
+    const auto piped = project.run(words);
+    CHECK(piped.code == 0);
+    CHECK(contains(piped.err, " ../b queued 1: until test"));
+    CHECK(contains(piped.err, " ../c queued 2: until test"));
+}
+
+TEST_CASE("the steps of a workflow show their commands, and their places")
+{
+    Project project;
+    project.write("w.yaml", "id: w\nsteps:\n  - {id: a, argv: [sh, -c, 'until test -e " +
+                                (project.root() / "go").string() +
+                                "; do sleep 0.02; done']}\n  - {id: b, argv: [echo, hello]}\n");
+    project.commit("workflow");
+    Program program(on_terminal(project, {"workflow", "run", "w.yaml", "-j", "1"}));
+    CHECK(eventually([&] {
+        const auto lines = shown(program.screen());
+        return count_of(lines, "queued 1") == 1 && count_of(lines, "echo hello") == 1 &&
+               count_of(lines, "0 of 2 steps finished, 1 running, 1 waiting") == 1;
+    }));
+    project.write("go", "");
+    CHECK(program.wait().code == 0);
+}
+
 TEST_CASE(
     "a terminal that cannot move its cursor gets plain lines, and with NO_COLOR none gets colours")
 {

@@ -475,6 +475,8 @@ TEST_CASE_FIXTURE(Many, "a command is cancelled while it waits for its turn")
     CHECK(last.at == 30s);
     CHECK(tree.published.size() == 2);
     CHECK(sink->metrics().size() == 2);
+    const bool waits_for_lock = options.on_busy == OnBusy::wait;
+    CHECK(sink->count(EventType::waiting_for_worktree) == (waits_for_lock ? 1U : 0U));
 }
 
 TEST_CASE_FIXTURE(Many, "the order in line survives one that leaves it")

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -88,6 +89,19 @@ TEST_CASE_FIXTURE(TwoExecutors, "a command waits for a slot that another executo
     CHECK(waits.result.status == ExecutionStatus::completed);
     CHECK(waits.result.queued >= 1s);
     CHECK(waits.result.queued <= 3s);
+}
+
+TEST_CASE_FIXTURE(TwoExecutors, "a command that waits for a slot is reported, once for each wait")
+{
+    auto& one = make();
+    start(one);
+    const auto& waits = start(one, 3);
+    clock->run(ctx);
+    REQUIRE(sink->count(EventType::waiting_for_slot) == 1);
+    const auto found = std::ranges::find(sink->events, EventType::waiting_for_slot, &Event::type);
+    CHECK(found->execution_id == waits.result.execution_id);
+    CHECK(found->attempt == 1);
+    CHECK(found->details.at("priority") == 3);
 }
 
 TEST_CASE_FIXTURE(TwoExecutors, "limits of executors do not affect each other by default")

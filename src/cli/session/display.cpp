@@ -65,7 +65,7 @@ void Display::publish(const Event& event)
     auto& row = rows_[event.execution_id];
     if (row.worktree.empty()) {
         row.execution_id = event.execution_id;
-        row.worktree = shown_path(event.worktree);
+        row.worktree = event.worktree;
         row.command = event.command;
         row.since = std::chrono::steady_clock::now();
     }
@@ -73,8 +73,12 @@ void Display::publish(const Event& event)
     if (const auto state = state_of(event); !state.empty()) row.state = state;
     row.progress = progress_after(event, std::move(row.progress));
     row.asks = asks_after(event, std::move(row.asks));
+    queue_.publish(event);
     if (!is_line(screen_.mode(), event) || repeats_wait(event, last_wait_)) return;
-    if (const auto what = sentence_of(event); !what.empty())
+    const auto place = queue_.place_of(event.execution_id);
+    const auto what =
+        place > 0 ? fmt::format("queued {}: {}", place, event.command) : sentence_of(event);
+    if (!what.empty())
         print_message("{} {} {}\n", short_id(event.execution_id), shown_path(event.worktree),
                       text::printable(what));
 }
@@ -83,28 +87,35 @@ void Display::finished(const ExecutionResult& result)
 {
     ++ended_;
     rows_.erase(result.execution_id);
+    queue_.erase(result.execution_id);
 }
 
 std::vector<std::string> Display::table(const Screen::Size& size) const
 {
     const auto now = std::chrono::steady_clock::now();
-    const auto shown = std::min(rows_.size(), room_for_rows(size));
+    const auto room = room_for_rows(size);
     std::vector<std::string> lines;
-    for (auto it = rows_.begin(); lines.size() < shown; ++it)
-        lines.push_back(row_line(it->second, now, size.columns));
-    if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
-    const auto waiting = total_ - std::min(total_, ended_ + rows_.size());
+    for (const auto& [id, row] : rows_)
+        if (lines.size() < room && !queue_.contains(id))
+            lines.push_back(row_line(row, 0, now, size.columns));
+    std::size_t place = 0;
+    for (const auto& id : queue_.first(std::min(max_queued_rows, room - lines.size())))
+        lines.push_back(row_line(rows_.at(id), ++place, now, size.columns));
+    if (lines.size() < rows_.size())
+        lines.push_back(fmt::format("… and {} more", rows_.size() - lines.size()));
+    const auto active = rows_.size() - queue_.size();
+    const auto waiting = total_ - std::min(total_, ended_ + active);
     lines.push_back(fmt::format("{}: {} of {} finished, {} active{}", duration_text(now - begin_),
-                                ended_, total_, rows_.size(),
+                                ended_, total_, active,
                                 waiting > 0 ? fmt::format(", {} waiting", waiting) : ""));
     return lines;
 }
 
-std::string Display::row_line(const Row& row, std::chrono::steady_clock::time_point now,
-                              std::size_t columns)
+std::string Display::row_line(const Row& row, std::size_t place,
+                              std::chrono::steady_clock::time_point now, std::size_t columns)
 {
     auto line = fmt::format("{:8} {} {:>7} ", short_id(row.execution_id),
-                            cell(row.asks.empty() ? row.state : "input", 8),
+                            cell(state_in_table(row.state, row.asks, place), 8),
                             duration_text(now - row.since));
     constexpr std::size_t fixed = 9 + 9 + 8;
     constexpr std::size_t attempt = 4;
@@ -112,11 +123,18 @@ std::string Display::row_line(const Row& row, std::chrono::steady_clock::time_po
     if (columns >= min_wide) {
         rest -= attempt;
         const auto tree = std::min<std::size_t>(rest / 2, 40);
-        line += fmt::format("#{:<2} {} ", row.attempt, cell(end_of(row.worktree, tree), tree));
+        line += fmt::format("#{:<2} {} ", row.attempt,
+                            cell(end_of(shown_path(row.worktree), tree), tree));
         rest -= tree;
     }
     const auto& says = row.progress.empty() ? row.command : row.progress;
     return line + cell(row.asks.empty() ? says : row.asks, rest);
+}
+
+std::string state_in_table(const std::string& state, const std::string& asks, std::size_t place)
+{
+    if (!asks.empty()) return "input";
+    return place > 0 ? fmt::format("queued {}", place) : state;
 }
 
 std::string state_of(const Event& event)
@@ -124,7 +142,10 @@ std::string state_of(const Event& event)
     switch (event.type) {
         case EventType::command_detected:
         case EventType::execution_started:
+        case EventType::waiting_for_worktree:
             return "waiting";
+        case EventType::waiting_for_slot:
+            return "queued";
         case EventType::execution_retry:
             return "retry";
         case EventType::starts_paused:
@@ -143,7 +164,8 @@ std::string state_of(const Event& event)
 std::string progress_after(const Event& event, std::string progress)
 {
     if (event.progress) return text_of(event.progress);
-    if (is_wait(event.type)) return std::string(detail(event, "reason"));
+    if (is_wait(event.type) || event.type == EventType::waiting_for_worktree)
+        return std::string(detail(event, "reason"));
     return event.type == EventType::execution_started ? std::string() : std::move(progress);
 }
 
@@ -192,6 +214,8 @@ std::string sentence_of(const Event& event)
         case EventType::waiting_for_agent:
         case EventType::waiting_for_resume:
             return fmt::format("paused: {}", detail(event, "reason"));
+        case EventType::waiting_for_worktree:
+            return fmt::format("waits: {}", detail(event, "reason"));
         case EventType::fallback_chosen:
             return fmt::format("agent {} takes over: {}", detail(event, "fallback"),
                                detail(event, "reason"));

@@ -2,9 +2,11 @@
 
 #include "autoexec/event_sink.hpp"
 #include "cli/session/output.hpp"
+#include "cli/session/slot_queue.hpp"
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,8 +14,8 @@
 
 namespace autoexec::cli {
 
-/// Progress of `autoexec run`: on a terminal, a row for each active command below the results;
-/// elsewhere, a line for each event.
+/// Progress of `autoexec run`: on a terminal, below the results, a row for each active command and
+/// for the next ones; elsewhere, a line for each event.
 class Display final : public EventSink {
 public:
     Display(Screen::Mode mode, std::size_t total);
@@ -32,7 +34,7 @@ private:
     struct Row {
         std::string execution_id;
         std::string state;
-        std::string worktree;
+        std::filesystem::path worktree;
         std::string command;
         std::string progress;
         std::string asks;  ///< While it waits for an answer.
@@ -41,16 +43,24 @@ private:
     };
 
     [[nodiscard]] std::vector<std::string> table(const Screen::Size& size) const;
-    static std::string row_line(const Row& row, std::chrono::steady_clock::time_point now,
-                                std::size_t columns);
+    /// `place`: in the queue; zero: it is not there.
+    static std::string row_line(const Row& row, std::size_t place,
+                                std::chrono::steady_clock::time_point now, std::size_t columns);
 
     Screen screen_;
     std::size_t total_;
     std::size_t ended_ = 0;
     std::chrono::steady_clock::time_point begin_;
     std::map<std::string, Row> rows_;  ///< By execution id: in the order of their start.
+    SlotQueue queue_;                  ///< Of those that wait for a slot.
     std::string last_wait_;            ///< Why commands wait for their start.
 };
+
+/// How many executions that wait for a slot a table shows.
+inline constexpr std::size_t max_queued_rows = 5;
+
+/// The state in a table: `queued 3` for the third one in the queue; `place` zero: it is not there.
+std::string state_in_table(const std::string& state, const std::string& asks, std::size_t place);
 
 /// The state of an execution after an event; empty: unchanged.
 std::string state_of(const Event& event);

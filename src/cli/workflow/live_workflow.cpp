@@ -201,7 +201,7 @@ private:
         auto with_warning = event;
         with_warning.result = &result;
         show_now(with_warning);
-        if (options_.session.quiet) print_message("warning: {}\n", text::printable(lost));
+        if (options_.session.quiet) print_warning(lost);
     }
 
     void show_now(const WorkflowEvent& event)
@@ -245,11 +245,10 @@ private:
 
     void explain(const WorkflowEvent& event, const WorkflowEvent& shown) const
     {
-        const auto count = workflow_.steps.size();
         const bool is_start = event.type == WorkflowEvent::Type::run_started;
         if (is_start && event.parent_steps.empty())
-            print_message("Run {}: {} {}\n", text::printable(event.run_id), count,
-                          count == 1 ? "step" : "steps");
+            print_message("Run {}: {}\n", text::printable(event.run_id),
+                          text::counted(workflow_.steps.size(), "step"));
         else if (is_start)
             print_message("{}: child run {}\n", text::printable(event.parent_steps),
                           text::printable(event.run_id));

@@ -127,10 +127,15 @@ void WorkflowDisplay::publish(const Event& event)
     if (run == runs_.end()) return;
     auto* const row = find(run->second + event.step_id.value_or(""));
     if (row == nullptr) return;
+    if (row->execution_id != event.execution_id) queue_.erase(row->execution_id);
+    row->execution_id = event.execution_id;
+    row->command = event.command;
     row->attempt = event.attempt;
     if (const auto state = state_of(event); !state.empty()) row->state = state;
     row->asks = asks_after(event, std::move(row->asks));
-    const auto what = sentence_of(event);
+    queue_.publish(event);
+    const auto place = queue_.place_of(event.execution_id);
+    const auto what = place > 0 ? fmt::format("queued {}", place) : sentence_of(event);
     row->progress = event.type == EventType::execution_retry
                         ? what
                         : progress_after(event, std::move(row->progress));
@@ -201,6 +206,7 @@ void WorkflowDisplay::end(const WorkflowEvent& event)
 {
     const bool again = outdated_.erase(event.step_id) > 0;
     states_[event.step_id] = again ? StepState::pending : event.state;
+    if (const auto* const row = find(event.step_id)) queue_.erase(row->execution_id);
     std::erase_if(rows_, [&](const Row& row) { return row.step_id == event.step_id; });
 }
 
@@ -221,9 +227,24 @@ WorkflowDisplay::Row* WorkflowDisplay::find(const std::string& step_id)
     return at == rows_.end() ? nullptr : &*at;
 }
 
+std::vector<std::pair<const WorkflowDisplay::Row*, std::size_t>> WorkflowDisplay::choose_rows(
+    std::size_t room) const
+{
+    std::vector<std::pair<const Row*, std::size_t>> shown;
+    for (const auto& row : rows_)
+        if (shown.size() < room && !queue_.contains(row.execution_id)) shown.emplace_back(&row, 0);
+    std::size_t place = 0;
+    for (const auto& id : queue_.first(std::min(max_queued_rows, room - shown.size()))) {
+        ++place;
+        const auto row = std::ranges::find(rows_, id, [](const Row& r) { return r.execution_id; });
+        if (row != rows_.end()) shown.emplace_back(&*row, place);
+    }
+    return shown;
+}
+
 std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
 {
-    const auto shown = std::min(rows_.size(), room_for_rows(size));
+    const auto shown = choose_rows(room_for_rows(size));
     std::size_t id_width = 0;
     for (const auto& row : rows_) id_width = std::max(id_width, row.step_id.size());
     id_width = std::min(id_width, std::max<std::size_t>(size.columns / 3, 12));
@@ -232,28 +253,31 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     const auto rest = size.columns > fixed + 1 ? size.columns - fixed - 1 : 1;
     const auto now = std::chrono::steady_clock::now();
     std::vector<std::string> lines;
-    for (std::size_t i = 0; i < shown; ++i) {
-        const auto& row = rows_[i];
+    for (const auto& [shown_row, place] : shown) {
+        const auto& row = *shown_row;
+        const auto& says = row.progress.empty() ? row.command : row.progress;
         const auto age = text::format_duration(duration_cast<milliseconds>(now - row.since));
         const auto round = row.round > 1 ? fmt::format("r{}", row.round) : std::string();
         lines.push_back(
-            fmt::format("{} {} {:>7} {}{}", cell(row.asks.empty() ? row.state : "input", 8),
+            fmt::format("{} {} {:>7} {}{}", cell(state_in_table(row.state, row.asks, place), 8),
                         cell(row.step_id, id_width), age,
                         is_wide ? fmt::format("#{:<2} {:3} ", row.attempt, round) : std::string(),
-                        cell(row.asks.empty() ? row.progress : row.asks, rest)));
+                        cell(row.asks.empty() ? says : row.asks, rest)));
     }
-    if (shown < rows_.size()) lines.push_back(fmt::format("… and {} more", rows_.size() - shown));
+    if (shown.size() < rows_.size())
+        lines.push_back(fmt::format("… and {} more", rows_.size() - shown.size()));
     const auto count = [&](auto holds) {
         return std::count_if(states_.begin(), states_.end(),
                              [&](const auto& step) { return holds(step.second); });
     };
     const auto waiting = count([](StepState s) { return s == StepState::pending; });
     const auto in_flight = count(is_in_flight);
+    const auto queued = static_cast<long>(queue_.size());
     const auto all = static_cast<long>(states_.size());
     const auto took = text::format_duration(duration_cast<milliseconds>(now - begin_));
-    lines.push_back(fmt::format("{}: {} of {} {} finished, {} running, {} waiting", took,
-                                all - waiting - in_flight, all, all == 1 ? "step" : "steps",
-                                in_flight, waiting));
+    lines.push_back(fmt::format("{}: {} of {} finished, {} running, {} waiting", took,
+                                all - waiting - in_flight, text::counted(states_.size(), "step"),
+                                in_flight - queued, waiting + queued));
     return lines;
 }
 

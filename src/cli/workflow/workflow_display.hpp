@@ -4,6 +4,7 @@
 #include "autoexec/workflow.hpp"
 #include "autoexec/workflow_result.hpp"
 #include "cli/session/output.hpp"
+#include "cli/session/slot_queue.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -12,6 +13,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace autoexec::cli {
@@ -38,7 +40,9 @@ public:
 private:
     struct Row {
         std::string step_id;
+        std::string execution_id;  ///< Empty: it has not begun.
         std::string state;
+        std::string command;
         std::string progress;
         std::string asks;  ///< While it waits for an answer.
         int round = 1;
@@ -51,6 +55,9 @@ private:
     void end(const WorkflowEvent& event);
     void send_back(const WorkflowEvent& event);
     Row* find(const std::string& step_id);
+    /// Active ones, then the first that wait for a slot, with their places.
+    [[nodiscard]] std::vector<std::pair<const Row*, std::size_t>> choose_rows(
+        std::size_t room) const;
     [[nodiscard]] std::vector<std::string> table(const Screen::Size& size) const;
 
     Screen screen_;
@@ -60,6 +67,7 @@ private:
     std::map<std::string, StepState> states_;
     std::set<std::string> outdated_;  ///< In flight, and will run again.
     std::vector<Row> rows_;           ///< In the order of their start.
+    SlotQueue queue_;                 ///< Of those that wait for a slot.
     std::string last_wait_;           ///< Why commands wait for an agent.
 };
 
