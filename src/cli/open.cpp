@@ -33,18 +33,13 @@ Work work_to_open(const std::filesystem::path& root, const OpenOptions& o)
          works.front().run_id, steps);
 }
 
-// As git does: the editor may have options.
-void run_editor(const Work& work)
+void open_in_editor(const std::string& folder)
 {
-    auto editor = variable_value("VISUAL");
-    if (!editor) editor = variable_value("EDITOR");
+    const auto editor = users_editor();
     if (!editor)
         fail(exit_usage, "set VISUAL or EDITOR to your editor, or use --print; the worktree is {}",
-             work.worktree.string());
-    const int code = run_on_terminal(*editor, {work.worktree.string()});
-    if (code == program_not_found)
-        fail(exit_usage, "cannot run the editor '{}'; check VISUAL and EDITOR", *editor);
-    if (code != 0) fail(exit_failed, "the editor '{}' ended with exit code {}", *editor, code);
+             folder);
+    run_editor(*editor, folder);
 }
 
 int open_worktree(const OpenOptions& options)
@@ -67,7 +62,7 @@ int open_worktree(const OpenOptions& options)
     else if (options.print)
         print_result("{}\n", work.worktree.string());
     else
-        run_editor(work);
+        open_in_editor(work.worktree.string());
     return exit_completed;
 }
 

@@ -276,7 +276,7 @@ TEST_CASE("config edit writes what the editor leaves, if it is valid")
     project.set("EDITOR", "sed -i -e 's/true/maybe/'");
     const auto refused = project.run({"config", "edit"});
     CHECK(refused.code == 3);
-    CHECK(contains(refused.err, "was not changed; your text is "));
+    CHECK(contains(refused.err, "was not changed\nYour text is "));
     CHECK(read_file(project.root() / own) == before);
     const auto kept = refused.err.substr(refused.err.rfind(" is ") + 4);
     const fs::path copy = kept.substr(0, kept.find('\n'));
@@ -285,6 +285,16 @@ TEST_CASE("config edit writes what the editor leaves, if it is valid")
     project.set("EDITOR", "true");
     CHECK(contains(project.run({"config", "edit"}).err, "Nothing has changed"));
     project.set("EDITOR", "false");
-    CHECK(contains(project.run({"config", "edit"}).err, "the editor 'false' failed"));
+    const auto failed = project.run({"config", "edit"}).err;
+    CHECK(contains(failed, "the editor 'false' ended with exit code 1"));
+    CHECK_FALSE(contains(failed, "Your text"));
+    project.set("EDITOR", R"(edit() { echo '# mine' >> "$1"; exit 3; }; edit)");
+    const auto left = project.run({"config", "edit"}).err;
+    const auto begin = left.find("Your text is ") + 13;
+    const fs::path mine = left.substr(begin, left.find('\n', begin) - begin);
+    CHECK(contains(read_file(mine), "# mine"));
+    fs::remove(mine);
+    project.set("EDITOR", "/no/such/editor");
+    CHECK(contains(project.run({"config", "edit"}).err, "check VISUAL and EDITOR"));
     CHECK(read_file(project.root() / own) == before);
 }

@@ -170,6 +170,7 @@ TEST_CASE("on a terminal, diff uses the pager and colours, and no control charac
     CHECK(plain.wait().code == 0);
     CHECK(contains(plain.screen(), "+a\\x1b]0;title"));
     CHECK_FALSE(contains(plain.screen(), "\x1b[32m"));
+    CHECK(contains(project.run({"diff", id, "--color", "always"}).out, "\x1b[31m-two\x1b[m\n"));
 }
 
 TEST_CASE("diff explains what it cannot compare")

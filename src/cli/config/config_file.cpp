@@ -34,6 +34,13 @@ void add_config_file(CLI::App& app, ConfigFileOptions& options)
     app.add_flag("--user", options.user, "Use the user's file instead of the project's");
 }
 
+void add_setting(CLI::App& app, std::string& key)
+{
+    app.add_option("key", key, "The setting, such as retry.max_attempts")
+        ->required()
+        ->type_name("KEY");
+}
+
 ConfigFile::ConfigFile(const ConfigFileOptions& options)
     : root_(project_root(options)), is_of_user_(options.user)
 {
@@ -66,6 +73,15 @@ bool ConfigFile::check(const std::string& text) const
     const auto resolved = config::resolve(table_, paths, inputs);
     print_problems(resolved.diagnostics);
     return !resolved.failed();
+}
+
+void ConfigFile::change(const Change& make_text) const
+{
+    yaml::Report report(path_.string(), text_);
+    const auto text = make_text(report);
+    print_problems(report.take_errors());
+    if (!text || !check(*text)) fail(exit_invalid, "{} was not changed", shown_path(path_));
+    write(*text);
 }
 
 void ConfigFile::write(const std::string& text) const

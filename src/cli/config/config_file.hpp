@@ -2,8 +2,11 @@
 
 #include "cli/cli.hpp"
 #include "config/settings.hpp"
+#include "yaml/report.hpp"
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +22,9 @@ struct ConfigFileOptions : CommonOptions {
 };
 
 void add_config_file(CLI::App& app, ConfigFileOptions& options);
+
+/// The argument that names a setting.
+void add_setting(CLI::App& app, std::string& key);
 
 /// A file of the configuration that is changed by a person.
 class ConfigFile {
@@ -39,6 +45,12 @@ public:
     /// Checks the new text together with the other files, and prints what is wrong with it. False:
     /// it cannot be used.
     [[nodiscard]] bool check(const std::string& text) const;
+
+    /// Makes the new text; nothing, and errors in the report, if that is impossible.
+    using Change = std::function<std::optional<std::string>(yaml::Report& report)>;
+    /// Replaces the file by what `make_text` returns, if it is valid. Throws `Failure` if it is
+    /// not, and as `write`.
+    void change(const Change& make_text) const;
 
     /// Replaces the file. Throws `Failure` if it has changed since it was read.
     void write(const std::string& text) const;

@@ -1,16 +1,15 @@
 #include "cli/config/config_file.hpp"
+#include "cli/session/terminal_program.hpp"
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
 
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <utility>
 
 namespace autoexec::cli {
 namespace {
@@ -23,80 +22,52 @@ auto_execution:
   version: "1.1"
 )";
 
-/// A file for an editor, which is removed at the end unless it is kept.
+/// A file for an editor. At the end it is removed, unless it has changes that were not written.
 class EditedCopy {
 public:
-    explicit EditedCopy(std::string_view text)
+    explicit EditedCopy(std::string before) : before_(std::move(before))
     {
-        path_ = (fs::temp_directory_path() / "autoexec-XXXXXX.yaml").string();
+        std::error_code no_folder;
+        path_ = (fs::temp_directory_path(no_folder) / "autoexec-XXXXXX.yaml").string();
+        if (no_folder) fail(exit_usage, "cannot use the folder of TMPDIR: {}", no_folder.message());
         constexpr int suffix = 5;
         const files::UniqueFd fd(::mkostemps(path_.data(), suffix, O_CLOEXEC));
-        if (!fd || files::write_all(fd.get(), text))
-            fail(exit_internal, "cannot write {}: {}", path_, std::strerror(errno));
+        if (!fd) fail(exit_internal, "cannot create {}: {}", path_, std::strerror(errno));
+        const auto ec = files::write_all(fd.get(), before_);
+        if (!ec) return;
+        (void)::unlink(path_.c_str());
+        fail(exit_internal, "cannot write {}: {}", path_, ec.message());
     }
     ~EditedCopy()
     {
-        if (!is_kept_) (void)::unlink(path_.c_str());
+        if (!is_needed()) (void)::unlink(path_.c_str());
     }
     EditedCopy(const EditedCopy&) = delete;
     EditedCopy& operator=(const EditedCopy&) = delete;
 
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
-    void keep() noexcept { is_kept_ = true; }
+    /// Whether it is left at the end.
+    [[nodiscard]] bool is_needed() const
+    {
+        std::string ignored;
+        std::error_code ec;
+        return !is_written_ && fs::exists(path_, ec) && read_text(path_, ignored) != before_;
+    }
+    void set_written() noexcept { is_written_ = true; }
 
     [[nodiscard]] std::string text() const
     {
         std::string problem;
         auto text = read_text(path_, problem);
-        if (!text) fail(exit_internal, "cannot read {}: {}", path_, problem);
+        if (!text) fail(exit_invalid, "cannot use {}: {}", path_, problem);
         return *std::move(text);
     }
 
 private:
+    std::string before_;
     std::string path_;
-    bool is_kept_ = false;
+    bool is_written_ = false;
 };
-
-std::string editor()
-{
-    for (const auto* const name : {"VISUAL", "EDITOR"})
-        if (const char* const value = std::getenv(name); value != nullptr && *value != '\0')
-            return value;
-    return "vi";
-}
-
-// As git does: the editor may have options, and Ctrl-C is for it alone.
-void run_editor(const std::string& path)
-{
-    const auto command = editor();
-    auto script = command + " \"$@\"";
-    std::string shell = "sh";
-    std::string option = "-c";
-    std::string name = command;
-    std::string argument = path;
-    char* const argv[] = {shell.data(), option.data(),   script.data(),
-                          name.data(),  argument.data(), nullptr};
-    const auto interrupt = std::signal(SIGINT, SIG_IGN);
-    const auto quit = std::signal(SIGQUIT, SIG_IGN);
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    ::sigemptyset(&defaults);
-    for (const int number : {SIGINT, SIGQUIT, SIGPIPE}) ::sigaddset(&defaults, number);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-    pid_t pid = -1;
-    const int error = ::posix_spawn(&pid, "/bin/sh", nullptr, &attributes, argv, environ);
-    ::posix_spawnattr_destroy(&attributes);
-    int status = -1;
-    while (error == 0 && ::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    std::signal(SIGINT, interrupt);
-    std::signal(SIGQUIT, quit);
-    if (error != 0) fail(exit_internal, "cannot start the editor: {}", std::strerror(error));
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail(exit_internal, "the editor '{}' failed; set EDITOR to another one", command);
-}
 
 bool wants_to_edit_again()
 {
@@ -106,27 +77,36 @@ bool wants_to_edit_again()
     return std::getline(std::cin, answer) && answer != "n" && answer != "N" && answer != "no";
 }
 
+// True once its text is written or unchanged; false: it is to be edited again.
+bool edit_once(const ConfigFile& file, EditedCopy& copy)
+{
+    run_editor(users_editor().value_or("vi"), copy.path());
+    const auto text = copy.text();
+    if (!copy.is_needed()) {
+        print_message("Nothing has changed.\n");
+        return true;
+    }
+    if (file.check(text)) {
+        file.write(text);
+        copy.set_written();
+        return true;
+    }
+    if (wants_to_edit_again()) return false;
+    fail(exit_invalid, "{} was not changed", shown_path(file.path()));
+}
+
 int edit_config(const ConfigFileOptions& options)
 {
     const ConfigFile file(options);
-    const auto before = file.text().empty() ? std::string(new_file) : file.text();
-    EditedCopy copy(before);
-    for (;;) {
-        run_editor(copy.path());
-        const auto after = copy.text();
-        if (after == before) {
-            print_message("Nothing has changed.\n");
-            return exit_completed;
+    EditedCopy copy(file.text().empty() ? std::string(new_file) : file.text());
+    try {
+        while (!edit_once(file, copy)) {
         }
-        if (file.check(after)) {
-            file.write(after);
-            return exit_completed;
-        }
-        if (wants_to_edit_again()) continue;
-        copy.keep();
-        fail(exit_invalid, "{} was not changed; your text is {}", shown_path(file.path()),
-             copy.path());
+    } catch (Failure& failure) {
+        if (copy.is_needed()) failure.advice = fmt::format("Your text is {}\n", copy.path());
+        throw;
     }
+    return exit_completed;
 }
 
 void define_config_edit(CLI::App& app, ConfigFileOptions& o)

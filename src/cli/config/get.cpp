@@ -3,8 +3,6 @@
 #include "cli/subcommand.hpp"
 #include "config/setting_edit.hpp"
 
-#include <algorithm>
-
 namespace autoexec::cli {
 namespace {
 
@@ -34,9 +32,7 @@ int get_setting(const ConfigGetOptions& options)
 void define_config_get(CLI::App& app, ConfigGetOptions& o)
 {
     add_common(app, o);
-    app.add_option("key", o.key, "The setting, such as retry.max_attempts")
-        ->required()
-        ->type_name("KEY");
+    add_setting(app, o.key);
 }
 
 }  // namespace

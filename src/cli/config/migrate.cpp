@@ -74,6 +74,8 @@ int migrate_config(const ConfigMigrateOptions& options)
         return exit_usage;
     }
     if (!options.yes && !says_yes()) return exit_completed;
+    if (config::read_config_file(path, false).text != found.text)
+        fail(exit_internal, "{} has changed meanwhile; try again", shown_path(path));
     const auto backup = backup_of(path);
     write(backup, found.text);
     write(path, *migrated);

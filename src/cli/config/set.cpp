@@ -1,5 +1,5 @@
+#include "autoexec/config.hpp"
 #include "cli/config/config_file.hpp"
-#include "cli/session/configuration.hpp"
 #include "cli/subcommand.hpp"
 #include "config/setting_edit.hpp"
 
@@ -28,12 +28,9 @@ int set_in_file(const ConfigSetOptions& options)
     const auto& setting = file.find(options.key);
     if (setting.type == config::SettingType::prices)
         fail(exit_usage, "{} is a mapping; use autoexec config edit", setting.key);
-    yaml::Report report(file.path().string(), file.text());
-    const auto changed = config::set_setting(file.text(), setting, options.value, report);
-    print_problems(report.take_errors());
-    if (!changed || !file.check(*changed))
-        fail(exit_invalid, "{} was not changed", shown_path(file.path()));
-    file.write(*changed);
+    file.change([&](yaml::Report& report) {
+        return config::set_setting(file.text(), setting, options.value, report);
+    });
     warn_of_precedence(options, file, setting.key);
     return exit_completed;
 }
@@ -42,9 +39,7 @@ void define_config_set(CLI::App& app, ConfigSetOptions& o)
 {
     add_project(app, o);
     add_config_file(app, o);
-    app.add_option("key", o.key, "The setting, such as retry.max_attempts")
-        ->required()
-        ->type_name("KEY");
+    add_setting(app, o.key);
     app.add_option("value", o.value, "Its value")->required()->type_name("VALUE");
     app.footer("Comments and the form of the file are kept. An invalid value changes nothing.");
 }

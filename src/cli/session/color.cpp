@@ -16,30 +16,24 @@ namespace {
 enum class ColorMode { automatic, always, never };
 ColorMode color_mode = ColorMode::automatic;
 
-constexpr std::string_view red_text = "31";
-constexpr std::string_view green_text = "32";
-constexpr std::string_view yellow_text = "33";
-constexpr std::string_view bold_yellow_text = "1;33";
-constexpr std::string_view cyan_text = "36";
-
 constexpr std::array<std::pair<std::string_view, std::string_view>, 17> state_colors{{
-    {"cancelled", yellow_text},
-    {"clean", green_text},
-    {"completed", green_text},
-    {"degraded", yellow_text},
-    {"dirty", yellow_text},
-    {"failed", red_text},
-    {"healthy", green_text},
-    {"input", bold_yellow_text},
-    {"interrupted", red_text},
-    {"manual", bold_yellow_text},
-    {"missing", red_text},
-    {"paused", yellow_text},
-    {"replaced", red_text},
-    {"retry", yellow_text},
-    {"running", cyan_text},
-    {"timeout", red_text},
-    {"unhealthy", red_text},
+    {"cancelled", renditions::yellow},
+    {"clean", renditions::green},
+    {"completed", renditions::green},
+    {"degraded", renditions::yellow},
+    {"dirty", renditions::yellow},
+    {"failed", renditions::red},
+    {"healthy", renditions::green},
+    {"input", renditions::bold_yellow},
+    {"interrupted", renditions::red},
+    {"manual", renditions::bold_yellow},
+    {"missing", renditions::red},
+    {"paused", renditions::yellow},
+    {"replaced", renditions::red},
+    {"retry", renditions::yellow},
+    {"running", renditions::cyan},
+    {"timeout", renditions::red},
+    {"unhealthy", renditions::red},
 }};
 
 bool is_set(const char* variable)
@@ -70,6 +64,12 @@ bool shows_color(int fd)
            ::isatty(fd) == 1;
 }
 
+std::string with_rendition(std::string_view text, std::string_view rendition)
+{
+    if (rendition.empty()) return std::string(text);
+    return fmt::format("\x1b[{}m{}\x1b[m", rendition, text);
+}
+
 std::string_view rendition_of_state(std::string_view state) noexcept
 {
     for (const auto& [word, rendition] : state_colors)
@@ -83,7 +83,7 @@ std::string colored_state(std::string_view state, std::size_t width, int fd)
     const auto text = cell(state, width);
     if (rendition.empty() || !shows_color(fd)) return text;
     const auto word = text.substr(0, text.find_last_not_of(' ') + 1);
-    return fmt::format("\x1b[{}m{}\x1b[m{}", rendition, word, text.substr(word.size()));
+    return with_rendition(word, rendition) + text.substr(word.size());
 }
 
 }  // namespace autoexec::cli

@@ -12,7 +12,7 @@ std::string patch_for_terminal(std::string_view patch, bool colored);
 
 /// Prints it: on a terminal through the pager of the user (`GIT_PAGER`, `core.pager` of the user's
 /// own configuration of git, `PAGER`, or less), unless `pager` is empty; elsewhere as it is, so
-/// that `git apply` reads it.
+/// that `git apply` reads it, unless `--color always` is given.
 void print_patch(std::string_view patch, const std::string& pager);
 
 }  // namespace autoexec::cli

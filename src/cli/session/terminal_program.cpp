@@ -1,5 +1,6 @@
 #include "cli/session/terminal_program.hpp"
 
+#include "cli/session/output.hpp"
 #include "files/safe_files.hpp"
 
 #include <fcntl.h>
@@ -107,6 +108,20 @@ int run_on_terminal(const std::string& line, const std::vector<std::string>& arg
     if (input) (void)files::write_all(writing.get(), *input);
     writing = files::UniqueFd();
     return wait_for(pid);
+}
+
+std::optional<std::string> users_editor()
+{
+    auto editor = variable_value("VISUAL");
+    return editor ? editor : variable_value("EDITOR");
+}
+
+void run_editor(const std::string& editor, const std::string& path)
+{
+    const int code = run_on_terminal(editor, {path});
+    if (code == program_not_found || code < 0)
+        fail(exit_usage, "cannot run the editor '{}'; check VISUAL and EDITOR", editor);
+    if (code != 0) fail(exit_failed, "the editor '{}' ended with exit code {}", editor, code);
 }
 
 }  // namespace autoexec::cli

@@ -20,4 +20,11 @@ int run_on_terminal(const std::string& line, const std::vector<std::string>& arg
 /// The exit code of a line whose program does not exist.
 inline constexpr int program_not_found = 127;
 
+/// The editor of the user, a line of the shell: that of VISUAL or EDITOR; nothing if neither is
+/// set.
+std::optional<std::string> users_editor();
+
+/// Opens a file or a folder in an editor, and waits for its end. Throws `Failure` if it fails.
+void run_editor(const std::string& editor, const std::string& path);
+
 }  // namespace autoexec::cli

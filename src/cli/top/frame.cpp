@@ -1,5 +1,6 @@
 #include "cli/top/frame.hpp"
 
+#include "cli/session/color.hpp"
 #include "cli/session/project.hpp"
 
 #include <fmt/format.h>
@@ -18,13 +19,13 @@ std::string_view rendition_of(Style style, bool colours)
 {
     switch (style) {
         case Style::heading:
-            return "1";
+            return renditions::bold;
         case Style::selected:
             return "7";
         case Style::attention:
-            return colours ? "1;33" : "1";
+            return colours ? renditions::bold_yellow : renditions::bold;
         case Style::failure:
-            return colours ? "31" : "";
+            return colours ? renditions::red : std::string_view();
         case Style::faint:
             return colours ? "2" : "";
         case Style::found:
@@ -50,10 +51,7 @@ std::string redraw(const Frame* before, const Frame& now, const Screen::Size& si
         const auto& line = line_at(now, row);
         if (before != nullptr && line_at(*before, row) == line) continue;
         bytes += fmt::format("\x1b[{};1H", row + 1);
-        const auto rendition = rendition_of(line.style, colours);
-        if (!rendition.empty()) bytes += fmt::format("\x1b[{}m", rendition);
-        bytes += cell(line.text, size.columns);
-        if (!rendition.empty()) bytes += "\x1b[m";
+        bytes += with_rendition(cell(line.text, size.columns), rendition_of(line.style, colours));
     }
     if (before != nullptr && bytes.empty() && before->cursor == now.cursor) return {};
     if (before == nullptr) bytes.insert(0, clear_screen);
