@@ -7,6 +7,7 @@
 #include "records/queries.hpp"
 #include "redaction/agent_text.hpp"
 #include "redaction/stages.hpp"
+#include "text/json.hpp"
 
 #include <boost/algorithm/string/replace.hpp>
 
@@ -142,6 +143,18 @@ std::string_view sentence_of(const std::string& outcome, bool is_ours)
     return is_ours ? "got the answer" : "got another answer before";
 }
 
+void print_outcome(const AnswerOptions& options, const protocol::RunningRecord& record,
+                   std::string_view status, const std::string& outcome, std::string_view sentence)
+{
+    if (options.json)
+        print_json({{"execution_id", record.execution_id},
+                    {"question_id", record.waiting_for->id},
+                    {"status", status},
+                    {"outcome", text::text_or_null(outcome)}});
+    else
+        print_result("{} {}\n", short_id(record.execution_id), sentence);
+}
+
 void print_end(const std::filesystem::path& root, const AnswerOptions& options,
                const protocol::RunningRecord& record)
 {
@@ -150,14 +163,7 @@ void print_end(const std::filesystem::path& root, const AnswerOptions& options,
     const bool is_ours = (outcome == "denied") == options.deny &&
                          text_of(end, "option") == options.option &&
                          is_recorded_as(options.text.value_or(""), text_of(end, "text"));
-    if (options.json)
-        print_json(
-            {{"execution_id", record.execution_id},
-             {"question_id", record.waiting_for->id},
-             {"status", "ended"},
-             {"outcome", outcome.empty() ? boost::json::value() : boost::json::value(outcome)}});
-    else
-        print_result("{} {}\n", short_id(record.execution_id), sentence_of(outcome, is_ours));
+    print_outcome(options, record, "ended", outcome, sentence_of(outcome, is_ours));
 }
 
 int answer_command(const AnswerOptions& options, const std::filesystem::path& root)
@@ -170,7 +176,10 @@ int answer_command(const AnswerOptions& options, const std::filesystem::path& ro
     const auto& question = *record.waiting_for;
     check_question(options, record);
     send_to_executor(root, {record.attempt_id, make_answer(options, question), {}});
-    if (options.no_wait) return exit_completed;
+    if (options.no_wait) {
+        print_outcome(options, record, "sent", {}, "was sent the answer");
+        return exit_completed;
+    }
     wait_for_end("question", [&] { return !still_waits(root, record.attempt_id, question.id); });
     print_end(root, options, record);
     return exit_completed;

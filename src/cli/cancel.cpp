@@ -84,7 +84,10 @@ std::vector<Cancellation> cancel_all(const std::filesystem::path& root, QueueFol
     for (const auto& request : folder.list_started())
         if (folder.state_of(request->id()) == RequestState::started)
             all.push_back(cancel_started(folder, request->id()));
-    for (const auto& record : records::list_executions(root)) {
+    error_code problem;
+    const auto live = records::list_executions(root, &problem);
+    if (problem) fail(exit_internal, "{}", records::unreadable_sentence(root, problem));
+    for (const auto& record : live) {
         const bool is_queued = std::any_of(all.begin(), all.end(), [&](const auto& one) {
             return one.execution_id == record.execution_id;
         });
@@ -116,13 +119,15 @@ int cancel(const CancelOptions& options)
     QueueFolder folder(root);
     auto all = options.all ? cancel_all(root, folder) : cancel_one(root, folder, options.execution);
     if (all.empty()) print_message("No commands are running or queued.\n");
-    if (options.no_wait) return exit_completed;
     for (auto& one : all) {
-        wait_for_end("execution", [&] { return has_ended(root, folder, one); });
+        if (!options.no_wait)
+            wait_for_end("execution", [&] { return has_ended(root, folder, one); });
         if (options.json)
-            print_json({{"execution_id", one.execution_id}, {"status", "ended"}});
+            print_json({{"execution_id", one.execution_id},
+                        {"status", options.no_wait ? "requested" : "ended"}});
         else
-            print_result("{} has ended\n", short_id(one.execution_id));
+            print_result("{} {}\n", short_id(one.execution_id),
+                         options.no_wait ? "was asked to end" : "has ended");
     }
     return exit_completed;
 }

@@ -105,8 +105,10 @@ std::string ignore_text(const fs::path& root)
     const auto old = read_ignore_file(root).text;
     std::string missing;
     for (const auto& pattern : git_files::control_patterns(config.executor.status_file_name)) {
-        const bool is_known = ("\n" + old).find("\n" + pattern + "\n") != std::string::npos;
-        if (!is_known) missing += pattern + "\n";
+        const auto has_line = [&](const std::string& end) {
+            return ("\n" + old + "\n").find("\n" + pattern + end) != std::string::npos;
+        };
+        if (!has_line("\n") && !has_line("\r\n")) missing += pattern + "\n";
     }
     if (missing.empty()) return {};
     const bool is_open = !old.empty() && !old.ends_with('\n');
@@ -120,6 +122,7 @@ std::string ignore_text(const fs::path& root)
 Plan make_plan(const InitOptions& options, const Dialogue& dialogue, const fs::path& root)
 {
     Plan plan;
+    if (!options.no_workflow) check_workflow_name(options.workflow);
     const auto agents_file = agents_file_of(root);
     if (fs::exists(fs::symlink_status(agents_file)))
         print_result("Kept {}.\n", shown_path(agents_file));

@@ -3,6 +3,8 @@
 #include "cli/session/records.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workflow/runs.hpp"
+#include "protocol/record_lines.hpp"
+#include "records/follow_log.hpp"
 #include "records/queries.hpp"
 #include "records/running.hpp"
 #include "text/text.hpp"
@@ -43,13 +45,13 @@ struct Attempt : Correlation {
     bool alive = false;
 };
 
-Attempt attempt_of(const records::RunningEntry& entry)
+Attempt attempt_of(const protocol::RunningRecord& record, bool alive)
 {
     Attempt attempt;
-    attempt.ids() = entry.record.ids();
-    attempt.command = entry.record.command;
-    attempt.started_at = entry.record.started_at;
-    attempt.alive = entry.alive;
+    attempt.ids() = record.ids();
+    attempt.command = record.command;
+    attempt.started_at = record.started_at;
+    attempt.alive = alive;
     return attempt;
 }
 
@@ -94,7 +96,8 @@ std::vector<Attempt> find_attempts(const fs::path& root, const AuditFilter& filt
         if (matches(attempt, options) && known.insert(attempt.attempt_id).second)
             attempts.push_back(std::move(attempt));
     };
-    for (const auto& entry : records::list_running(root)) add(attempt_of(entry));
+    for (const auto& entry : records::list_running(root))
+        add(attempt_of(entry.record, entry.alive));
     const auto log = records::Folder::of({}, root, "audit");
     for (const auto& event : records::read_audit(log, filter).events) add(attempt_of(event));
     std::sort(attempts.begin(), attempts.end(),
@@ -111,6 +114,9 @@ std::vector<Attempt> choose_attempts(const fs::path& root, LogsOptions& options)
     }
     auto filter = starts(0);
     filter.step_id = if_given(options.step);
+    filter.since = options.since;
+    // An end of an id is a part of its line.
+    filter.text = if_given(options.execution.empty() ? options.run : options.execution);
     auto attempts = find_attempts(root, filter, options);
     const bool is_of_newest_run =
         !options.step.empty() && options.run.empty() && !options.since && !options.all;
@@ -125,11 +131,15 @@ std::vector<Attempt> choose_attempts(const fs::path& root, LogsOptions& options)
 /// Prints the output of attempts as it comes.
 class LogReader {
 public:
-    LogReader(const LogsOptions& options, fs::path root) : options_(options), root_(std::move(root))
+    /// `audit`: of what happens after the first attempts were found.
+    LogReader(const LogsOptions& options, fs::path root, records::LogFollower audit)
+        : options_(options), root_(std::move(root)), audit_(std::move(audit))
     {}
 
     int read(const std::vector<Attempt>& attempts)
     {
+        if (!options_.run.empty() && !attempts.empty())
+            run_id_ = attempts.back().workflow_id.value_or("");
         std::set<std::string> executions;
         for (const auto& attempt : attempts) executions.insert(attempt.execution_id);
         has_several_ = executions.size() > 1 || (options_.follow && options_.is_of_many());
@@ -138,10 +148,13 @@ public:
             outputs_.back().has_ended = !options_.follow || !attempt.alive;
             if (!copy()) return exit_completed;
         }
-        while (options_.follow && (options_.all || !outputs_.empty())) {
-            std::this_thread::sleep_for(200ms);
+        for (bool continues = options_.follow; continues;) {
+            // Asked before the last look, which then finds all attempts.
+            const bool may_end = outputs_.empty() && !may_follow();
+            if (!may_end) std::this_thread::sleep_for(200ms);
             update();
             if (!copy()) return exit_completed;
+            continues = !may_end || !outputs_.empty();
         }
         return exit_completed;
     }
@@ -171,17 +184,49 @@ private:
         known_.insert(attempt.attempt_id);
     }
 
-    // Whether an attempt runs is asked before its last copy.
+    void add_new(const Attempt& attempt)
+    {
+        if (!known_.contains(attempt.attempt_id) && is_shown(attempt)) add(attempt, false);
+    }
+
+    // Whether an attempt runs is asked before its last copy. The audit log has those that ended
+    // between two looks; such an attempt had its record before.
     void update()
     {
+        audit_.read([this](std::string_view line) {
+            const auto event = protocol::parse_audit(line);
+            if (event && text_of(*event, "event_type") == "execution_started")
+                add_new(attempt_of(*event));
+        });
         std::set<std::string> alive;
         for (const auto& entry : records::list_running(root_)) {
-            const auto attempt = attempt_of(entry);
+            const auto attempt = attempt_of(entry.record, entry.alive);
             if (!attempt.alive) continue;
             alive.insert(attempt.attempt_id);
-            if (is_shown(attempt) && !known_.contains(attempt.attempt_id)) add(attempt, false);
+            add_new(attempt);
         }
         for (auto& output : outputs_) output.has_ended = !alive.contains(output.attempt_id);
+    }
+
+    // Whether another attempt may start: an execution may wait for a retry, and a run may be
+    // between two of its steps.
+    [[nodiscard]] bool may_follow()
+    {
+        if (options_.all) return true;
+        for (const auto& record : records::list_executions(root_))
+            if (is_shown(attempt_of(record, true))) return true;
+        return !run_id_.empty() && is_run_live();
+    }
+
+    // A journal may be long.
+    [[nodiscard]] bool is_run_live()
+    {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < next_look_at_run_) return true;
+        next_look_at_run_ = now + 1s;
+        std::string ignored;
+        const auto run = workflow::read_run(root_, run_id_, ignored);
+        return run && run->alive && run->status == WorkflowStatus::running;
     }
 
     [[nodiscard]] bool is_shown(const Attempt& attempt) const
@@ -209,6 +254,9 @@ private:
 
     const LogsOptions& options_;
     fs::path root_;
+    records::LogFollower audit_;
+    std::string run_id_;  // of all outputs; empty: they are not of one run
+    std::chrono::steady_clock::time_point next_look_at_run_;
     bool has_several_ = false;
     std::vector<Output> outputs_;         // of attempts that are not over
     std::set<std::string> known_;         // ids of attempts
@@ -226,6 +274,7 @@ int logs(const LogsOptions& given)
     auto options = given;
     refuse_contradictions(options);
     const auto root = project_root(options);
+    records::LogFollower audit(records::Folder::of({}, root, "audit"), records::audit_log_name);
     const auto attempts = choose_attempts(root, options);
     const bool several = std::any_of(attempts.begin(), attempts.end(), [&](const auto& a) {
         return a.execution_id != attempts.front().execution_id;
@@ -236,7 +285,7 @@ int logs(const LogsOptions& given)
     if (attempts.empty() && !(options.follow && options.all))
         fail(exit_usage, "no command{} was run; see autoexec history",
              options.is_of_many() ? " that matches" : "");
-    return LogReader(options, root).read(attempts);
+    return LogReader(options, root, std::move(audit)).read(attempts);
 }
 
 void define_logs(CLI::App& app, LogsOptions& o)
@@ -251,8 +300,10 @@ void define_logs(CLI::App& app, LogsOptions& o)
     add_count(
         app, "--tail", max_tail, [&o](std::size_t n) { o.tail = n; },
         "Begin with the last N lines of each attempt");
-    app.add_flag("-f,--follow", o.follow,
-                 "Continue printing until the commands have ended; with --all, until stopped");
+    app.add_flag(
+        "-f,--follow", o.follow,
+        "Continue printing until the commands, or their run, have ended; with --all, until "
+        "stopped");
     app.add_flag("--raw", o.raw, "Pass control characters and escape sequences to the terminal");
 }
 

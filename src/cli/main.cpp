@@ -69,9 +69,9 @@ const DefinedSubcommand* parsed_among(const std::vector<DefinedSubcommand>& subc
 
 int show_overview(const CLI::App& app, const CommonOptions& common)
 {
-    print_result(help_of(app));
+    if (!common.json) print_result(help_of(app));
     print_what_runs(common);
-    return exit_completed;
+    return check_result_template() ? exit_completed : exit_usage;
 }
 
 void set_logger()
@@ -117,15 +117,27 @@ int dispatch(CommandLine line)
     }
 }
 
+bool asks_for_json(int argc, const char* const* argv)
+{
+    const auto* const end = std::find(argv, argv + argc, std::string_view("--"));
+    return std::find(argv, end, std::string_view("--json")) != end;
+}
+
 int run_program(int argc, const char* const* argv)
 {
-    const auto is_json = [](std::string_view word) { return word == "--json"; };
+    const auto report = [=](const Failure& failure) {
+        print_failure("autoexec", failure);
+        if (asks_for_json(argc, argv)) print_json_error(failure);
+        return static_cast<int>(failure.code);
+    };
     try {
         return dispatch(split_command_line(argc, argv));
     } catch (const Failure& failure) {
-        print_failure("autoexec", failure);
-        if (std::any_of(argv, argv + argc, is_json)) print_json_error(failure);
-        return failure.code;
+        return report(failure);
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (const std::exception& e) {
+        return report(Failure(exit_internal, {e.what()}));
     }
 }
 
@@ -158,9 +170,6 @@ int main(int argc, char** argv)
             "autoexec: out of memory; run fewer commands at once (-j), or raise the limit "
             "(ulimit -v)\n",
             stderr);
-        return exit_internal;
-    } catch (const std::exception& e) {
-        print_message("autoexec: {}\n", e.what());
         return exit_internal;
     }
 }

@@ -310,7 +310,10 @@ void print_what_runs(const CommonOptions& common)
 {
     const auto root = project_root(common);
     const auto project = read_project(root, AutoExecutionConfigManager({}, root).load(false));
-    if (!project.executions_problem.empty() || is_idle(project)) return;
+    const auto& problem = project.executions_problem;
+    if (common.json && !problem.empty()) fail(exit_internal, "{}", problem);
+    if (common.json) return print_as_json(project);
+    if (!problem.empty() || is_idle(project)) return;
     print_result("\nRunning and queued commands (autoexec status):\n");
     print_executions(project, places_in_queue(project));
 }

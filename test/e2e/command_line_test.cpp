@@ -117,6 +117,10 @@ TEST_CASE("without a command, the program shows its help and what runs")
     CHECK(busy.starts_with(idle.out));
     CHECK(contains(busy, "\nrunning "));
     CHECK(contains(busy, "until test -e go"));
+    const auto running = objects_of(project.run({"--json"}).out);
+    REQUIRE(running.size() == 1);
+    CHECK(text_at(running[0], "state") == "running");
+    CHECK(project.run({"--format", "{state}"}).out == "running\n");
     project.write("go", "");
     CHECK(run.wait().code == 0);
 }
@@ -275,6 +279,55 @@ TEST_CASE("logs prints the newest command, or those of a step, a run or a time")
     CHECK(project.run({"logs", "--step", "a", "0000aaaa"}).code == 2);
 }
 
+TEST_CASE("logs --run -f follows a run to its end, also between its steps")
+{
+    Project project;
+    project.write("w.yaml",
+                  "id: w\nsteps:\n  - {id: a, argv: [echo, of a]}\n"
+                  "  - {id: m, manual: true, command: Look., depends_on: [a]}\n"
+                  "  - {id: b, argv: [echo, of b], depends_on: [m]}\n");
+    Program run(project.start({"workflow", "run", "w.yaml", "--in-place"}));
+    REQUIRE(eventually([&] { return contains(run.err(), "When done"); }));
+    Program logs(project.start({"logs", "--run", "w-20", "-f"}));
+    CHECK(eventually([&] { return logs.out() == "a | of a\n"; }));
+    CHECK_FALSE(logs.ends_within(std::chrono::milliseconds(500)));
+    CHECK(project.run({"workflow", "done", "m"}).code == 0);
+    CHECK(logs.wait().code == 0);
+    CHECK(logs.out() == "a | of a\nb | of b\n");
+    CHECK(run.wait().code == 0);
+}
+
+TEST_CASE("logs that cannot be written are an error, but not that their reader has ended")
+{
+    Project project;
+    project.run({"run", "seq 1 100000"});
+    const auto logs = [&project](const std::string& to) {
+        auto start = project.start({});
+        start.argv = {"/bin/bash", "-c", program_path + " logs " + to + "; exit ${PIPESTATUS[0]}"};
+        return Program(start).wait();
+    };
+    CHECK(logs("| true").code == 0);
+    for (const auto* to : {">/dev/full", ">&-"}) {
+        const auto ended = logs(to);
+        CHECK(ended.code == 4);
+        CHECK(contains(ended.err, "cannot write all results to standard output"));
+    }
+}
+
+TEST_CASE("a folder that was removed is named as the problem")
+{
+    Project project;
+    auto start = project.start({});
+    for (const auto* words : {"status --json", "run true --json"}) {
+        start.argv = {"/bin/bash", "-c",
+                      "mkdir gone; cd gone; rmdir ../gone; " + program_path + " " + words};
+        const auto ended = Program(start).wait();
+        CHECK(ended.code == 2);
+        CHECK(contains(ended.err, "cannot use the current folder"));
+        CHECK(text_at(objects_of(ended.out).at(0), "error_code") == "usage");
+    }
+}
+
 TEST_CASE("logs --tail begins with the last lines")
 {
     Project project;
@@ -335,6 +388,12 @@ TEST_CASE("run takes all worktrees that match a pattern")
                    "give the command with --command"));
     CHECK(contains(project.run({"run", "-w", "../none-*", "true"}).err,
                    "no worktree matches '../none-*'"));
+    project.write("file", "");
+    fs::create_symlink(project.root() / "file", project.root().parent_path() / "link-1");
+    const auto no_folder = project.run({"run", "-w", "../link-*", "touch here"});
+    CHECK(no_folder.code == 2);
+    CHECK(contains(no_folder.err, "no worktree matches '../link-*'"));
+    CHECK_FALSE(fs::exists(project.root() / "here"));
     CHECK(contains(project.run({"run", "make", "test"}).err,
                    "unexpected argument 'test'; quote a command of several words"));
     CHECK(project.run({"run", "true", "../wt-1"}).code == 2);

@@ -1,6 +1,6 @@
+#include "support/asking_project.hpp"
 #include "support/git_project.hpp"
 #include "support/json_schema.hpp"
-#include "support/project.hpp"
 
 #include <doctest/doctest.h>
 
@@ -136,4 +136,97 @@ TEST_CASE("the lines of a manual step are as the schema describes them")
     CHECK(matching(ended.out.substr(0, end), "transition") > 4);
     CHECK(matching(ended.out.substr(end), "workflow_result") == 1);
     CHECK(matching(project.run({"workflow", "status", "--json"}).out, "run") == 1);
+}
+
+TEST_CASE("the lines about agents, settings, starts and records are as the schema describes them")
+{
+    Project project;
+    project.add_agent("coder", "/bin/sh -c {command}");
+    const auto lines = [&](Words words, std::string_view name) {
+        CAPTURE(name);
+        words.emplace_back("--json");
+        return matching(project.run(std::move(words)).out, name);
+    };
+    CHECK(lines({"agents", "list"}, "agent") == 1);
+    CHECK(lines({"agents", "validate"}, "agents_file") == 1);
+    CHECK(lines({"config", "get", "retry.max_attempts"}, "setting") == 1);
+    CHECK(lines({"config", "get", "durability"}, "setting") == 1);
+    CHECK(lines({"debug"}, "debug") == 1);
+    CHECK(lines({"health"}, "health") == 1);
+    CHECK(lines({"pause"}, "starts") == 1);
+    CHECK(lines({"resume"}, "starts") == 1);
+    CHECK(lines({"stop"}, "engine_end") == 1);
+    project.run({"run", "true"});
+    CHECK(lines({"metrics"}, "totals") == 1);
+    CHECK(lines({"metrics", "--by", "agent"}, "totals") == 1);
+    CHECK(lines({"history", "--summary"}, "totals") == 1);
+    CHECK(lines({"audit", "query"}, "audit_event") > 2);
+    CHECK(lines({"audit", "verify"}, "audit_verification") == 1);
+    const auto old = project.records() / "metrics/executions_2020-01-01.jsonl";
+    write_file(old, "{}\n");
+    fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(1000));
+    CHECK(lines({"records", "gc", "--older-than", "30d"}, "removed_record") == 1);
+    Program run(project.start({"run", "exec sleep 1000"}));
+    const auto id = project.wait_for_running(1).front();
+    CHECK(lines({"cancel", id, "--no-wait"}, "cancelled") == 1);
+    CHECK(run.wait().code == 130);
+}
+
+TEST_CASE("the lines about worktrees are as the schema describes them")
+{
+    Project project;
+    const auto lines = [&](Words words, std::string_view name) {
+        CAPTURE(name);
+        words.emplace_back("--json");
+        return matching(project.run(std::move(words)).out, name);
+    };
+    CHECK(project.run({"run", "--new-worktree", "w", "echo x >new; exit 3"}).code == 1);
+    const auto id = text_at(project.metrics().at(0), "execution_id");
+    CHECK(lines({"open", id}, "place") == 1);
+    CHECK(lines({"diff", id}, "difference") == 1);
+    CHECK(lines({"worktree", "list"}, "worktree") == 1);
+    CHECK(lines({"worktree", "gc", "--all", "--older-than", "0", "--no-delete-branches"},
+                "removed_worktree") == 1);
+    CHECK(lines({"worktree", "list"}, "saved_work") == 1);
+    const auto saved = objects_of(project.run({"worktree", "list", "--json"}).out).at(0);
+    CHECK(lines({"worktree", "restore", text_at(saved, "ref"), "again"}, "restored_work") == 1);
+    CHECK(lines({"worktree", "drop", text_at(saved, "ref")}, "dropped_work") == 1);
+    CHECK(lines({"worktree", "gc", "--all", "--older-than", "0", "--delete-branches"},
+                "worktree_gc") > 1);
+}
+
+TEST_CASE("the lines about files and runs of workflows are as the schema describes them")
+{
+    Project project;
+    const auto lines = [&](Words words, std::string_view name) {
+        CAPTURE(name);
+        words.emplace_back("--json");
+        return matching(project.run(std::move(words)).out, name);
+    };
+    project.write("w.yaml",
+                  "id: w\nsteps:\n  - {id: a, argv: ['true']}\n"
+                  "  - {id: m, manual: true, command: Look., depends_on: [a]}\n");
+    CHECK(lines({"workflow", "validate", "w.yaml"}, "workflow_file") == 1);
+    CHECK(lines({"workflow", "run", "w.yaml", "--in-place", "--dry-run"}, "planned_step") == 2);
+    Program run(project.start({"workflow", "run", "w.yaml", "--in-place"}));
+    REQUIRE(eventually([&] { return contains(run.err(), "When done"); }));
+    CHECK(lines({"workflow", "done", "m"}, "marked_step") == 1);
+    CHECK(run.wait().code == 0);
+    const auto id =
+        text_at(objects_of(project.run({"workflow", "list", "--json"}).out).at(0), "run_id");
+    CHECK(lines({"wait", id}, "run_end") == 1);
+    Program second(project.start({"workflow", "run", "w.yaml", "--in-place"}));
+    REQUIRE(eventually([&] { return contains(second.err(), "When done"); }));
+    CHECK(lines({"workflow", "cancel"}, "cancelled_run") == 1);
+    CHECK(second.wait().code == 130);
+}
+
+TEST_CASE("the lines about questions are as the schema describes them")
+{
+    AskingProject project;
+    Program run(project.start({"run", "-w", project.tree, "go"}));
+    const auto id = project.wait_for_question();
+    CHECK(matching(project.run({"answer", id, "--json"}).out, "shown_question") == 1);
+    CHECK(matching(project.run({"answer", id, "--deny", "--json"}).out, "answered") == 1);
+    CHECK(run.wait().code == 0);
 }

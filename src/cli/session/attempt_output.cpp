@@ -1,5 +1,6 @@
 #include "cli/session/attempt_output.hpp"
 
+#include "cli/session/output.hpp"
 #include "records/log_file.hpp"
 
 #include <unistd.h>
@@ -14,6 +15,13 @@ namespace {
 constexpr std::size_t block_size = 65536;
 // Longer lines are copied in parts.
 constexpr std::size_t max_line = 1024 * 1024;
+
+bool write_to_stdout(std::string_view text)
+{
+    const auto ec = files::write_all(STDOUT_FILENO, text);
+    record_result_error(ec.value());
+    return !ec;
+}
 
 }  // namespace
 
@@ -76,7 +84,7 @@ bool AttemptOutput::write(std::string_view bytes)
 
 bool AttemptOutput::write_lines(std::string text, bool is_end)
 {
-    if (prefix_.empty()) return !files::write_all(STDOUT_FILENO, text);
+    if (prefix_.empty()) return write_to_stdout(text);
     line_ += text;
     std::string lines;
     std::size_t begin = 0;
@@ -87,7 +95,7 @@ bool AttemptOutput::write_lines(std::string text, bool is_end)
     line_.erase(0, begin);
     if (!line_.empty() && (is_end || line_.size() > max_line))
         lines += prefix_ + std::exchange(line_, {}) + '\n';
-    return !files::write_all(STDOUT_FILENO, lines);
+    return write_to_stdout(lines);
 }
 
 }  // namespace autoexec::cli

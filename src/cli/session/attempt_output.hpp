@@ -27,7 +27,8 @@ public:
     /// False if there is no such file yet.
     bool open();
 
-    /// Copies what has been written since. False when the reader of standard output has ended.
+    /// Copies what has been written since. False when nothing can be written to standard output any
+    /// more: `result_error` has the reason.
     bool copy_new();
 
     /// Copies the rest of an incomplete line or character.

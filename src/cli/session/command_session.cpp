@@ -58,9 +58,9 @@ std::size_t jobs_within_limits(std::size_t wanted, std::size_t commands, bool ex
     if (needed <= limit.rlim_cur) return wanted;
     const auto left = std::max(limit.rlim_cur, of_the_program) - of_the_program;
     const auto room = std::max<rlim_t>(left / of_one_command, 1);
-    print_message(
+    print_notice(fmt::format(
         "Running at most {} at once; to run more, raise the limit of open files (ulimit -n).\n",
-        room == 1 ? "1 command" : fmt::format("{} commands", room));
+        text::counted(room, "command")));
     return room;
 }
 

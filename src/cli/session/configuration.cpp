@@ -75,7 +75,7 @@ public:
         if (!event.metric || event.type == EventType::execution_interrupted) return;
         const auto& attempt = *event.metric;
         const auto warning = budget_.add(attempt.attempt_id, attempt.usage, event.time);
-        if (!warning.empty()) print_message("warning: {}\n", text::printable(warning));
+        if (!warning.empty()) print_warning(warning);
     }
 
 private:

@@ -272,11 +272,14 @@ void expand_patterns(std::vector<std::string>& worktrees, std::vector<std::strin
             continue;
         }
         glob_t found{};
-        const bool has_any = ::glob(tree.c_str(), GLOB_ONLYDIR, nullptr, &found) == 0;
-        for (std::size_t i = 0; has_any && i < found.gl_pathc; ++i)
-            if (fs::is_directory(found.gl_pathv[i], ec)) expanded.emplace_back(found.gl_pathv[i]);
-        if (!has_any) problems.push_back(fmt::format("no worktree matches '{}'", tree));
+        const auto before = expanded.size();
+        if (::glob(tree.c_str(), GLOB_ONLYDIR, nullptr, &found) == 0)
+            for (std::size_t i = 0; i < found.gl_pathc; ++i)
+                if (fs::is_directory(found.gl_pathv[i], ec))
+                    expanded.emplace_back(found.gl_pathv[i]);
         ::globfree(&found);
+        if (expanded.size() == before)
+            problems.push_back(fmt::format("no worktree matches '{}'", tree));
     }
     worktrees = std::move(expanded);
 }
@@ -405,7 +408,7 @@ std::vector<CommandJob> collect_jobs(const JobOptions& given, std::vector<std::s
     }
     if (jobs.empty()) {
         auto request = base_request(o);
-        request.worktree = fs::current_path();
+        request.worktree = current_folder();
         jobs.emplace_back(std::move(request));
     }
     for (const auto& job : jobs) check(job, "", problems);

@@ -109,8 +109,7 @@ asio::awaitable<git::NewTree> NewWorktrees::create(std::string name, std::string
     if (!lock) co_return made;
     auto making = git::add_tree(*opened_.repository, std::move(name), std::move(commit), reuse);
     made = co_await std::move(making);
-    for (const auto& warning : made.warnings)
-        print_message("warning: {}\n", text::printable(warning));
+    for (const auto& warning : made.warnings) print_warning(warning);
     if (!reuse && made.problem.ends_with("already exists."))
         made.problem += " Choose another name, or use --reuse to run the command there.";
     co_return made;

@@ -15,7 +15,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <optional>
+#include <set>
 
 namespace autoexec::cli {
 namespace {
@@ -26,6 +28,7 @@ bool reader_required = false;
 bool json_printed = false;
 std::optional<ResultTemplate> result_template;
 std::string last_message;  // for an error whose reason was printed already
+std::set<std::string, std::less<>> printed_notices;
 
 // Returns zero or the `errno`.
 int write_at_once(std::FILE* to, std::string_view bytes)
@@ -48,11 +51,6 @@ int print_above_table(std::FILE* to, std::string_view text)
 int print_safely(std::FILE* to, std::string_view text)
 {
     return print_above_table(to, text::printable(text, true));
-}
-
-void remember_result_error(int error)
-{
-    if (first_result_error == 0) first_result_error = error;
 }
 
 std::string cut(const std::string& line, std::size_t columns)
@@ -82,9 +80,19 @@ void print_message(std::string_view text)
     (void)print_safely(stderr, text);
 }
 
+void print_notice(std::string_view text)
+{
+    if (printed_notices.emplace(text).second) print_message(text);
+}
+
+void print_warning(std::string_view text)
+{
+    print_notice(fmt::format("warning: {}\n", text::printable(text)));
+}
+
 void print_result(std::string_view text)
 {
-    remember_result_error(print_safely(stdout, text));
+    record_result_error(print_safely(stdout, text));
 }
 
 void print_state_line(std::string_view before, std::string_view state, std::size_t width,
@@ -92,13 +100,12 @@ void print_state_line(std::string_view before, std::string_view state, std::size
 {
     const auto line = text::printable(before) + colored_state(state, width, STDOUT_FILENO) +
                       text::printable(after) + '\n';
-    remember_result_error(print_above_table(stdout, line));
+    record_result_error(print_above_table(stdout, line));
 }
 
 void print_exact_result(std::string_view bytes)
 {
-    const int error = write_at_once(stdout, bytes);
-    if (first_result_error == 0) first_result_error = error;
+    record_result_error(write_at_once(stdout, bytes));
 }
 
 void send_to_terminal(std::string_view bytes)
@@ -187,6 +194,11 @@ int result_error()
     if (first_result_error == 0 && std::fflush(stdout) != 0) first_result_error = errno;
     if (first_result_error == 0 && std::ferror(stdout) != 0) first_result_error = EIO;
     return first_result_error == EPIPE && !reader_required ? 0 : first_result_error;
+}
+
+void record_result_error(int error)
+{
+    if (first_result_error == 0) first_result_error = error;
 }
 
 void require_reader() noexcept

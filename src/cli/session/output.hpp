@@ -41,6 +41,12 @@ void print_result(fmt::format_string<T...> format, T&&... values) requires(sizeo
 /// The same for bytes that are printed as they are: of a file for other programs, or safe already.
 void print_exact_result(std::string_view bytes);
 
+/// Prints a message unless the same one was printed in this way before: for what concerns no
+/// command alone.
+void print_notice(std::string_view text);
+/// The same for `warning: TEXT`, in one line.
+void print_warning(std::string_view text);
+
 /// Prints a line with a state in `width` columns, which is coloured where colours are shown.
 void print_state_line(std::string_view before, std::string_view state, std::size_t width,
                       std::string_view after);
@@ -76,6 +82,8 @@ void send_to_terminal(std::string_view bytes);
 /// The `errno` of the first result that could not be written, or zero. That the reader has ended is
 /// an error only after `require_reader`.
 int result_error();
+/// For results that are written in another way: zero or an `errno`.
+void record_result_error(int error);
 
 /// Called by what runs commands or changes something: its results must not be lost unnoticed.
 void require_reader() noexcept;

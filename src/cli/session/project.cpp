@@ -44,10 +44,19 @@ fs::path named_project(const fs::path& project)
 
 }  // namespace
 
+fs::path current_folder()
+{
+    std::error_code ec;
+    auto folder = fs::current_path(ec);
+    if (ec)
+        fail(exit_usage, "cannot use the current folder: {}; change to another one", ec.message());
+    return folder;
+}
+
 fs::path project_root(const CommonOptions& common)
 {
     if (!common.project.empty()) return named_project(common.project);
-    auto here = fs::current_path();
+    auto here = current_folder();
     if (const auto git_dir = git_files::git_dir_of(here)) {
         const auto common_dir = git_files::git_common_dir(*git_dir);
         if (common_dir.filename() == ".git") return common_dir.parent_path();
@@ -59,7 +68,7 @@ fs::path project_root(const CommonOptions& common)
 
 fs::path current_worktree(const CommonOptions& common, const fs::path& root)
 {
-    const auto here = fs::current_path();
+    const auto here = current_folder();
     const auto git_dir = git_files::git_dir_of(here);
     const bool belongs =
         common.project.empty() && git_dir && git_files::git_common_dir(*git_dir) == root / ".git";

@@ -11,6 +11,9 @@
 /// What several subcommands need.
 namespace autoexec::cli {
 
+/// Throws `Failure` if it was removed.
+std::filesystem::path current_folder();
+
 /// The folder that contains `.tapps-agents/`: the given one, else the main worktree of the current
 /// folder's repository, else the nearest parent folder with a `.tapps-agents`, else the current
 /// folder. Throws `Failure` if the given one cannot be used.

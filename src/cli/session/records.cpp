@@ -166,8 +166,8 @@ void print_csv(const std::vector<std::string>& fields)
 records::ReportUnreadable UnreadableRecords::report()
 {
     return [this](const std::filesystem::path& path, error_code ec) {
-        print_message("warning: {} cannot be read, so the history is incomplete: {}\n",
-                      text::printable(path.string()), ec.message());
+        print_warning(fmt::format("{} cannot be read, so the history is incomplete: {}",
+                                  path.string(), ec.message()));
         code_ = exit_internal;
     };
 }

@@ -31,18 +31,20 @@ int cancel_run(const WorkflowCancelOptions& options)
     const auto id = find_alive(root, options.run).run_id;
     if (const auto ec = workflow::ask_to_cancel_run(root, id))
         fail(exit_internal, "cannot write the request: {}", ec.message());
-    if (options.no_wait) return exit_completed;
-    std::optional<RunRecord> run;
-    wait_for_end("run", [&] {
-        std::string problem;
-        run = workflow::read_run(root, id, problem);
-        return !run || !run->alive;
-    });
-    (void)workflow::take_run_cancel(root, id);  // the run may have ended without reading it
+    std::string problem;
+    auto run = workflow::read_run(root, id, problem);
+    if (!options.no_wait) {
+        wait_for_end("run", [&] {
+            run = workflow::read_run(root, id, problem);
+            return !run || !run->alive;
+        });
+        (void)workflow::take_run_cancel(root, id);  // the run may have ended without reading it
+    }
     if (options.json)
         print_json({{"run_id", id}, {"state", run ? state_of(*run) : "gone"}});
     else
-        print_result("{} has ended\n", text::printable(id));
+        print_result("{} {}\n", text::printable(id),
+                     options.no_wait ? "was asked to end" : "has ended");
     return exit_completed;
 }
 

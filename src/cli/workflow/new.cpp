@@ -14,8 +14,7 @@ struct WorkflowNewOptions : CommonOptions {
 int new_workflow(const WorkflowNewOptions& options)
 {
     const auto root = project_root(options);
-    if (options.file.filename().empty())
-        fail(exit_usage, "'{}' names no file", options.file.string());
+    check_workflow_name(options.file);
     const auto agent = options.agent.empty() ? coding_agent_of(root) : options.agent;
     const auto text = new_workflow_text(options.file, agent, test_program_of(root));
     if (options.to_stdout) {

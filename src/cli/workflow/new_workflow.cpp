@@ -98,6 +98,13 @@ std::string test_program_of(const fs::path& root)
     return "[make, test]";
 }
 
+void check_workflow_name(const fs::path& file)
+{
+    const auto name = file.filename();
+    if (name.empty() || name == "." || name == "..")
+        fail(exit_usage, "'{}' names no file", file.string());
+}
+
 void write_workflow(const fs::path& file, std::string_view text, bool overwrite)
 {
     const auto shown = shown_path(file);

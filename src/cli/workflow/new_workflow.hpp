@@ -18,6 +18,9 @@ std::string new_workflow_text(const std::filesystem::path& file, std::string_vie
 /// The program that tests the project, as a list in YAML, by the files in its folder.
 std::string test_program_of(const std::filesystem::path& root);
 
+/// Throws `Failure` if it cannot be the name of a file.
+void check_workflow_name(const std::filesystem::path& file);
+
 /// Writes a new file, and its folders. Throws `Failure` if it exists, unless `overwrite`.
 void write_workflow(const std::filesystem::path& file, std::string_view text, bool overwrite);
 
