@@ -140,11 +140,13 @@ bool has_file(const Guide& guide, std::string_view name)
 
 bool runs(const Guide& guide, const std::string& file)
 {
-    for (const auto& example : guide)
+    for (const auto& example : guide) {
+        if (contains(example.text, "uses: " + file + "\n")) return true;
         for (const auto& transcript : example.transcripts)
             if (contains(transcript.command, "autoexec workflow run " + file) &&
                 !contains(transcript.command, "--dry-run"))
                 return true;
+    }
     return false;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/session/configuration.hpp"
 
+#include "cli/session/agents.hpp"
 #include "cli/session/output.hpp"
 #include "cli/session/project.hpp"
 #include "records/line_writer.hpp"
@@ -74,11 +75,18 @@ public:
         // Those that were interrupted are of another run.
         if (!event.metric || event.type == EventType::execution_interrupted) return;
         const auto& attempt = *event.metric;
+        if (is_plain_program(attempt)) return;
         const auto warning = budget_.add(attempt.attempt_id, attempt.usage, event.time);
         if (!warning.empty()) print_warning(warning);
     }
 
 private:
+    // A step such as `argv: [make, test]` uses nothing that a budget limits.
+    static bool is_plain_program(const ExecutionMetric& attempt)
+    {
+        return !attempt.usage && attempt.step_id && Agents::is_built_in(attempt.agent);
+    }
+
     records::Budget& budget_;
 };
 

@@ -97,7 +97,8 @@ int report_run(const WorkflowReportOptions& options)
     if (options.create_pr && options.json)
         fail(exit_usage, "--create-pr prints what its program prints, not JSON");
     const auto root = project_root(options);
-    const auto run = find_run(root, options.run);
+    auto run = find_run(root, options.run);
+    order_items(run);
     RunReport report{run, configured_prices(root), {}, {}};
     if (git_files::git_dir_of(root)) {
         const int code = with_repository(

@@ -10,8 +10,11 @@
 #include <boost/json/array.hpp>
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace autoexec::cli {
@@ -77,6 +80,30 @@ RunRecord find_run(const std::filesystem::path& root, std::string_view wanted)
     auto run = workflow::read_run(root, ids.front(), problem);
     if (!run) fail(exit_usage, "{}", problem);
     return *std::move(run);
+}
+
+void order_items(RunRecord& run)
+{
+    std::unordered_map<std::string, std::size_t> places;
+    // The place of the step, the number of the item, and the own place.
+    std::vector<std::array<std::size_t, 3>> order;
+    for (std::size_t i = 0; i < run.steps.size(); ++i) {
+        places[run.steps[i].id] = i;
+        order.push_back({i, 0, i});
+    }
+    for (const auto& entry : run.transitions) {
+        const auto* const expanded = std::get_if<protocol::StepExpanded>(&entry.transition);
+        if (expanded == nullptr) continue;
+        for (std::size_t k = 1; k <= expanded->items.size(); ++k)
+            if (const auto item = places.find(protocol::part_id(expanded->step, k));
+                item != places.end())
+                order[item->second] = {places[expanded->step], k, item->second};
+    }
+    std::sort(order.begin(), order.end());
+    std::vector<StepEntry> steps;
+    steps.reserve(order.size());
+    for (const auto& place : order) steps.push_back(std::move(run.steps[place.back()]));
+    run.steps = std::move(steps);
 }
 
 bool is_file_inside(const RunEntry& run, const std::filesystem::path& root,

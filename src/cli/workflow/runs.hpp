@@ -20,6 +20,9 @@ bool is_run_called(std::string_view id, std::string_view wanted);
 /// four; if empty, the newest that is no child run. Throws `Failure` if there is none.
 workflow::RunRecord find_run(const std::filesystem::path& root, std::string_view wanted);
 
+/// Puts the steps for items behind the step whose items they are, in the order of its list.
+void order_items(workflow::RunRecord& run);
+
 /// A repository may contain a journal. So by default only a workflow file in the project or in the
 /// current worktree is run because a journal names it. Also true if it names none.
 bool is_file_inside(const RunEntry& run, const std::filesystem::path& root,

@@ -79,7 +79,8 @@ void print(const RunEntry& run, const protocol::UsageByExecution& used, const Mo
 int show_run(const WorkflowStatusOptions& options)
 {
     const auto root = project_root(options);
-    const auto run = find_run(root, options.run);
+    auto run = find_run(root, options.run);
+    order_items(run);
     const auto used = usage_with_children(root, run.steps);
     if (options.json)
         print_json(to_json_with_steps(run, used, configured_prices(root)));
