@@ -189,6 +189,22 @@ TEST_CASE_FIXTURE(ConcurrencyFixture, "a run does not wait for the run that has 
     CHECK(workflow::read_run(project.path(), run_id, problem)->status == WorkflowStatus::failed);
 }
 
+TEST_CASE_FIXTURE(ConcurrencyFixture, "nor for the parent run of the run that has started it")
+{
+    error_code failure;
+    auto child = workflow::Journal::create(project.path(), "child", clock->system_now(),
+                                           Durability::process, failure);
+    REQUIRE(child);
+    protocol::RunStarted start;
+    start.run_id = child->run_id();
+    start.parent_run = "other-run";
+    CHECK_FALSE(child->append(start, clock->system_now()));
+    options.parent_run = child->run_id();
+    run(in_group("deploy"));
+    CHECK(ec == errc::invalid_workflow);
+    CHECK(contains(result.error, "A step of the run other-run has started this run"));
+}
+
 TEST_CASE_FIXTURE(ConcurrencyFixture, "a group needs a name that is known before the run starts")
 {
     const auto problems_with = [this](std::string group, const std::string& target) {

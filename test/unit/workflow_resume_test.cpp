@@ -710,6 +710,44 @@ TEST_CASE("what a cancellation has ended in a child run is resumed, and nothing 
     CHECK(workflow::list_runs(world.project.path()).size() == 3);
 }
 
+TEST_CASE("a journal cannot make the run of another step a child run")
+{
+    World world;
+    auto w = with_child_runs();
+    w.steps[1].for_each->list = {"x"};
+    const auto child = [&world] {
+        for (const auto& s : steps_of(world))
+            if (s.id == "do.1") return s.child_run;
+        return std::string();
+    };
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+    }
+    const auto other = child();
+    REQUIRE_FALSE(other.empty());
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, world.clock->elapsed() + 5s);
+    }
+    const auto own = child();
+    REQUIRE_FALSE(own.empty());
+    REQUIRE(own != other);
+    const auto file = world.project / ".tapps-agents/workflow-state" /
+                      workflow::journal_name(outermost_run(world));
+    auto text = read_file(file);
+    for (auto at = text.find(own); at != text.npos; at = text.find(own))
+        text.replace(at, own.size(), other);
+    write_file(file, text);
+    Life life(world);
+    life.resume(w);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::failed);
+    CHECK(life.result.error.find("is not one of this step") != std::string::npos);
+}
+
 TEST_CASE("a child run that has failed is resumed on request")
 {
     World world;

@@ -8,7 +8,11 @@
 
 #include <unistd.h>
 
+#include <cstddef>
+#include <filesystem>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 /// How a run waits for its concurrency group before its steps start.
@@ -21,6 +25,18 @@ std::string waiting_message(const protocol::RunWaiting& waiting)
     return waiting.cancels ? fmt::format("Cancels {} of group '{}', and waits for its end", other,
                                          waiting.group)
                            : fmt::format("Waits for {} of group '{}'", other, waiting.group);
+}
+
+/// Whether a run is the outer one, or a child run within it.
+bool is_part_of(const std::filesystem::path& root, std::string run_id, std::string_view outer)
+{
+    for (std::size_t depth = 0; !run_id.empty() && depth < max_uses_depth; ++depth) {
+        if (run_id == outer) return true;
+        std::string ignored;
+        const auto run = read_run(root, run_id, ignored);
+        run_id = run ? run->parent_run : std::string();
+    }
+    return false;
 }
 
 }  // namespace
@@ -88,7 +104,7 @@ std::string Run::wait_for_holder(std::string_view group)
     const auto& options = context_->options;
     const auto& redactor = *options.redactor;
     const auto holder = group_->holder();
-    if (!holder.empty() && holder == options.parent_run)
+    if (!holder.empty() && is_part_of(options.project_root, options.parent_run, holder))
         return fmt::format(
             "A step of the run {} has started this run, which is of the same concurrency group "
             "'{}': it would wait for its own end.",
