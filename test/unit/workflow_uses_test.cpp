@@ -113,7 +113,8 @@ TEST_CASE("what is about one command is refused beside a used workflow")
         CAPTURE(field);
         const std::string text = field;
         auto name = text.substr(0, text.find(':'));
-        if (name == "metadata") name += "." + text.substr(11, text.find(':', 11) - 11);
+        if (name == "metadata")
+            name = text.find("retry") != text.npos ? "retry" : "metadata.max_cost";
         const auto errors = errors_of_step("params: {task: x}\n    " + text);
         CHECK_MESSAGE(errors.find(fmt::format("'{}' and 'uses' exclude each other", name)) !=
                           std::string::npos,
