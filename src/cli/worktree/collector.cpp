@@ -260,7 +260,8 @@ private:
     {
         if (repository_->is_cancelled()) co_return;
         git::BranchRemovalOptions how;
-        how.by_users = branch == run.branch;
+        // The branch of the parent run has the work of a child run.
+        how.by_users = branch == run.branch && root_of(run) == &run;
         how.dry_run = rules_.dry_run;
         if (rules_.dry_run) {
             how.without_branches = removed_branches_;
