@@ -241,9 +241,9 @@ TEST_CASE(
     int starts = 0;
     int approvals = 0;
     for (const auto& line : lines_of(journal)) {
-        if (contains(line, R"("event":"run_started")")) ++starts;
-        if (contains(line, R"("event":"step_executed","step":"accept")") &&
-            contains(line, R"("decision":"approved")"))
+        if (contains(line, R"("event": "run_started")")) ++starts;
+        if (contains(line, R"("event": "step_executed", "step": "accept")") &&
+            contains(line, R"("decision": "approved")"))
             ++approvals;
     }
     CHECK(starts == 2);

@@ -120,12 +120,12 @@ Part stamp_in(std::string_view word)
     return {};
 }
 
-/// The absolute path of a worktree, which may be in quotes.
+/// The path of a worktree, which may be in quotes.
 Part tree_in(std::string_view word)
 {
-    const auto at = word.find('/');
-    if (at == word.npos || word.find("/.tapps-agents/worktrees/", at) == word.npos) return {};
-    return {at, word.find_last_not_of("',.:;") + 1 - at};
+    if (word.find(".tapps-agents/worktrees/") == word.npos) return {};
+    const auto at = word.find_first_not_of("'(");
+    return {at, word.find_last_not_of("',.:;)") + 1 - at};
 }
 
 /// An id, with a comma or colon behind it.
