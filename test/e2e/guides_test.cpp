@@ -4,7 +4,6 @@
 #include <boost/json/array.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <set>
 
@@ -18,9 +17,6 @@
 using namespace autoexec::test;
 
 namespace {
-
-// Also for builds with sanitizers, on a busy machine.
-constexpr std::chrono::seconds look_timeout{400};
 
 /// Whether a person repeats a command until it shows what is expected.
 bool is_look(const std::string& command)
@@ -96,7 +92,7 @@ private:
             return missing.empty();
         };
         if (is_look(transcript.command))
-            (void)eventually(is_as_shown, look_timeout);
+            (void)eventually(is_as_shown);
         else
             (void)is_as_shown();
         std::string lines;
@@ -113,7 +109,7 @@ private:
         const auto script = "cd \"$(cat " + file + ")\" || exit\n" + command + "\ncode=$?; pwd >" +
                             file + "; exit $code";
         Program program(Start{{"/bin/sh", "-c", script}, root(), environment()});
-        return program.wait(look_timeout);
+        return program.wait();
     }
 
     Comparison shown_;

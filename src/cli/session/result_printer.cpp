@@ -132,8 +132,8 @@ void ResultPrinter::print(const RunEntry& run)
         print_json(
             {{"run_id", run.run_id}, {"state", state}, {"error", text::text_or_null(run.error)}});
     else
-        print_result("{:9} {}  {}\n", state, text::printable(run.run_id),
-                     text::printable(run.error));
+        print_result("{:9} {}{}{}\n", state, text::printable(run.run_id),
+                     run.error.empty() ? "" : "  ", text::printable(run.error));
 }
 
 void ResultPrinter::print_line(const ExecutionResult& result, const boost::json::object& line,

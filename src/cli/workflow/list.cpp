@@ -22,9 +22,9 @@ void print(const RunEntry& run, std::size_t depth)
     print_state_line(
         fmt::format("{:{}}  ", text::shown_time(run.started_at), text::shown_time_size),
         state_of(run), 11,
-        fmt::format(" {:>7} {:>5}  {:{}}{}  {}", duration ? text::format_duration(*duration) : "-",
+        fmt::format(" {:>7} {:>5}  {:{}}{}{}{}", duration ? text::format_duration(*duration) : "-",
                     fmt::format("{}/{}", count_ended(run), run.steps.size()), "", 2 * depth,
-                    text::printable(run.run_id), after_id));
+                    text::printable(run.run_id), after_id.empty() ? "" : "  ", after_id));
 }
 
 /// Child runs below their parent runs, which are older.
