@@ -109,7 +109,8 @@ TEST_CASE("reports and diffs are as the schema describes them")
     CHECK(project.go().code == 1);
     CHECK(matching(project.run({"workflow", "report", "--json"}).out, "run") == 1);
     const auto run = text_at(project.newest_run(), "run_id");
-    CHECK(matching(project.run({"diff", run, "--json"}).out, "diff") == 2);
+    CHECK(matching(project.run({"diff", run, "--json"}).out, "diff") == 1);
+    CHECK(matching(project.run({"diff", run, "b", "--json"}).out, "diff") == 1);
     WorkflowProject in_place;
     in_place.steps({"id: a, agent: x, action: y"});
     CHECK(in_place.run_workflow().code == 0);

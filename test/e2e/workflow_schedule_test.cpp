@@ -162,7 +162,7 @@ TEST_CASE("--show writes nothing, and invalid schedules are refused")
     refused({"nightly.yaml", "--every", "1h", "--", "--detach"}, 2, "--detach cannot be scheduled");
     refused({"nightly.yaml", "--every", "1h", "--", "--param", "b=1"}, 3, "no parameter 'b'");
     refused({"nightly.yaml", "--every", "1h", "--", "--odd"}, 2, "--odd");
-    refused({"nightly.yaml", "--every", "1h", "--", "--param", "a=\xff"}, 2, "it is not UTF-8");
+    refused({"nightly.yaml", "--every", "1h", "--", "--param", "a=\xff"}, 2, "is not UTF-8");
     refused({"nightly.yaml", "--every", "1h", "--", "--param", "a=" + std::string(70'000, 'x')}, 2,
             "more than 64 KiB");
     refused({"nightly.yaml", "--at", "03:00", "--every", "1h"}, 2, "");

@@ -192,7 +192,7 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
                 "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
                 "'argv', or name the 'agent' that gets the command."});
     CHECK(errors_of("  - {id: use, command: \"echo {gate.feedback}\"}\n").front() ==
-          "4:31: Step 'use': 'gate.feedback' cannot be part of a script");
+          "4:30: Step 'use': 'gate.feedback' cannot be part of a script");
     CHECK(errors_of("  - {id: use, agent: claude, command: \"Do it: {gate.feedback}\"}\n").empty());
     for (const auto* const who : {"shell: bash", "agent: shell"})
         CHECK(errors_of("  - {id: plan, command: make}\n"
