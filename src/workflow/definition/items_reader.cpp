@@ -201,7 +201,7 @@ private:
             fields.integer("max_parallel", 0, max_items_at_once).value_or(0));
         const bool has_names = !agents.empty() || !models.empty();
         if (fields.wrong().empty() && tries.has_value() == has_names)
-            fields.error(fields.node().at, "Give either 'count', or 'agents' and 'models'");
+            return fields.error(fields.node().at, "Give either 'count', or 'agents' and 'models'");
         if (!agents.empty() && !agent_.empty())
             fields.error("agents", "The step has an 'agent', too", "Remove one of them.");
         count(tries);
