@@ -84,7 +84,7 @@ private:
     // A step such as `argv: [make, test]` uses nothing that a budget limits.
     static bool is_plain_program(const ExecutionMetric& attempt)
     {
-        return !attempt.usage && attempt.step_id && Agents::is_built_in(attempt.agent);
+        return attempt.step_id && Agents::is_built_in(attempt.agent);
     }
 
     records::Budget& budget_;
