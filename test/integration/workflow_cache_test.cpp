@@ -1,5 +1,7 @@
 #include "support/workflow_git_fixture.hpp"
 
+#include <fmt/format.h>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -279,6 +281,20 @@ TEST_CASE_FIXTURE(CacheFixture, "cached work of a repository that has lost it fa
         CHECK(of("build").code == "cache");
         CHECK(of("build").reason.ends_with("To run the step, use --no-cache"));
     }
+}
+
+TEST_CASE_FIXTURE(CacheFixture, "of very much work, the oldest is removed")
+{
+    std::string refs;
+    const auto commit = head();
+    for (int k = 0; k < 1003; ++k) refs += fmt::format("{} refs/autoexec/cache/{:04}\n", commit, k);
+    write_file(root() / ".git/packed-refs", refs);
+    go(workflow_of({build}));
+    REQUIRE(result.error == "");
+    CHECK(entries().size() == 1000);
+    ran();
+    go(workflow_of({build}));
+    CHECK(ran() == "");
 }
 
 TEST_SUITE_END();
