@@ -45,8 +45,9 @@ struct ConcurrencyFixture : WorkflowFixture {
             const auto run = workflow::read_run(project.path(), event.run_id, problem);
             REQUIRE(run);
             CHECK(run->alive);
-            CHECK(run->waits_for == RunWait{"deploy", "other-run"});
+            CHECK(run->waits_for == RunWait{"deploy", known_holder});
         }
+        if (event.type == WorkflowEvent::Type::run_ended) ++run_ends;
         if (event.type == WorkflowEvent::Type::step_started) step_started_at = clock->elapsed();
         WorkflowFixture::note(event);
     }
@@ -56,11 +57,23 @@ struct ConcurrencyFixture : WorkflowFixture {
         clock->at(at, [this] { other.reset(); });
     }
 
+    void resume(const Workflow& w, WorkflowResumeOptions what)
+    {
+        executor->async_resume(result.run_id, w, std::move(what), run_options,
+                               [this](error_code e, WorkflowResult r) {
+                                   ec = e;
+                                   result = std::move(r);
+                               });
+        clock->run(ctx);
+    }
+
     [[nodiscard]] std::optional<RunWait> recorded_wait() const { return journal().waits_for; }
 
     std::optional<RunGroup> other;
+    std::string known_holder = "other-run";
     std::string run_id;
     std::vector<std::string> messages;
+    int run_ends = 0;
     std::chrono::nanoseconds step_started_at{0};
 };
 
@@ -140,12 +153,7 @@ TEST_CASE_FIXTURE(ConcurrencyFixture, "a run that waits can be cancelled, and re
     // The resumption waits, too.
     const auto at = clock->elapsed();
     free_group_at(at + 10s);
-    executor->async_resume(result.run_id, w, {}, run_options,
-                           [this](error_code e, WorkflowResult r) {
-                               ec = e;
-                               result = std::move(r);
-                           });
-    clock->run(ctx);
+    resume(w, {});
     CHECK_FALSE(ec);
     CHECK(result.status == WorkflowStatus::completed);
     CHECK(step_started_at >= at + 10s);
@@ -165,17 +173,58 @@ TEST_CASE_FIXTURE(ConcurrencyFixture,
               [this] { CHECK_FALSE(workflow::ask_to_cancel_run(project.path(), run_id)); });
     WorkflowResumeOptions what;
     what.from_failed = true;
-    executor->async_resume(result.run_id, w, what, run_options,
-                           [this](error_code e, WorkflowResult r) {
-                               ec = e;
-                               result = std::move(r);
-                           });
-    clock->run(ctx);
+    resume(w, what);
     CHECK_FALSE(ec);
     CHECK(result.status == WorkflowStatus::cancelled);
     CHECK(commands.size() == 1);
     CHECK(journal().status == WorkflowStatus::cancelled);
     CHECK(journal().steps.at(0).state == StepState::failed);
+}
+
+TEST_CASE_FIXTURE(ConcurrencyFixture,
+                  "a resumption that has nothing to do waits for no run, and cancels none")
+{
+    other.reset();
+    const auto w = in_group("deploy", true);
+    run(w);
+    REQUIRE(result.status == WorkflowStatus::completed);
+    CHECK(hold("deploy"));
+    WorkflowResumeOptions what;
+    std::string why = "there is nothing left to do";
+    SUBCASE("because all is done") {}
+    SUBCASE("because there is no such step")
+    {
+        what.from = {"b"};
+        why = "There is no step 'b'";
+    }
+    resume(w, what);
+    CHECK(ec == errc::invalid_workflow);
+    CHECK(contains(result.error, why));
+    CHECK(messages.empty());
+    CHECK_FALSE(workflow::take_run_cancel(project.path(), "other-run"));
+    std::string problem;
+    CHECK(workflow::read_run(project.path(), run_id, problem)->status == WorkflowStatus::completed);
+}
+
+TEST_CASE_FIXTURE(ConcurrencyFixture,
+                  "a run that had the group when it was killed is not cancelled")
+{
+    replies["a"].status = ReportedStatus::failed;
+    other.reset();
+    const auto w = in_group("deploy", true);
+    run(w);
+    REQUIRE(result.status == WorkflowStatus::failed);
+    other.emplace(project.path(), "deploy", result.run_id);  // as its file still says
+    error_code holding;
+    CHECK(other->acquire(holding));
+    known_holder.clear();
+    free_group_at(clock->elapsed() + 10s);
+    replies["a"].status = ReportedStatus::completed;
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    resume(w, what);
+    CHECK(result.status == WorkflowStatus::completed);
+    CHECK(messages.size() == 1);
 }
 
 TEST_CASE_FIXTURE(ConcurrencyFixture, "a run does not wait for the run that has started it")
@@ -184,6 +233,7 @@ TEST_CASE_FIXTURE(ConcurrencyFixture, "a run does not wait for the run that has 
     run(in_group("deploy", true));
     CHECK(ec == errc::invalid_workflow);
     CHECK(contains(result.error, "A step of the run other-run has started this run"));
+    CHECK(run_ends == 1);
     CHECK_FALSE(workflow::take_run_cancel(project.path(), "other-run"));
     std::string problem;
     CHECK(workflow::read_run(project.path(), run_id, problem)->status == WorkflowStatus::failed);

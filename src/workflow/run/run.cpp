@@ -66,7 +66,8 @@ asio::awaitable<Outcome> Run::run(std::shared_ptr<Run>)
     auto opening = resumption_ ? reopen(outcome.ec) : open_new(outcome.ec);
     outcome.result.error = co_await std::move(opening);
     if (cancelled_ && !outcome.ec) {  // while it waited for its group
-        outcome.result = resumption_ ? end_unresumed(outcome.result.error) : finish();
+        outcome.result =
+            resumption_ ? end_unstarted(WorkflowStatus::cancelled, outcome.result.error) : finish();
         outcome.ec = log_.error();
         co_return outcome;
     }
@@ -109,10 +110,7 @@ asio::awaitable<std::string> Run::open_new(error_code& ec)
         co_return problem;
     }
     log_.notify(WorkflowEvent::Type::run_started);
-    problem = co_await enter_group(ec);
-    if (!problem.empty() && !cancelled_)
-        log_.record(protocol::RunEnded{WorkflowStatus::failed, problem});
-    co_return problem;
+    co_return co_await enter_group(ec);
 }
 
 std::optional<Journal> Run::create_journal(error_code& ec) const

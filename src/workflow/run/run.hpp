@@ -51,12 +51,13 @@ private:
     Notifier::Subscription watch_groups();
     bool is_cancel_requested();
     std::string wait_for_holder(std::string_view group);
-    WorkflowResult end_unresumed(std::string error);
+    WorkflowResult end_unstarted(WorkflowStatus status, std::string error);
     // The same for a run that is resumed: see run_resume.cpp.
     asio::awaitable<std::string> reopen(error_code& ec);
     asio::awaitable<std::string> take_over(error_code& ec);
-    std::string resume(const std::vector<protocol::JournalEntry>& entries);
-    std::string restart_requested();
+    std::string find_roots(std::vector<std::size_t>& roots) const;
+    void restart(const std::vector<std::size_t>& roots);
+    void resume();
 
     asio::awaitable<void> loop();
     void check_requests();

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 /// How a run is resumed: its journal is taken over and replayed, requested steps are restarted, and
@@ -98,9 +99,18 @@ asio::awaitable<std::string> Run::reopen(error_code& ec)
     problem = co_await prepare();
     if (!problem.empty()) co_return problem;
     git_->set_changed(has_changed(record, inputs_.workflow));
+    name_run();
+    for (const auto& entry : record.transitions) state_->apply(entry);
+    steps_->grow();
+    // A run that has nothing to do waits for no other, and cancels none.
+    std::vector<std::size_t> roots;
+    problem = find_roots(roots);
+    if (!problem.empty()) co_return problem;
     problem = co_await enter_group(ec);
     if (!problem.empty()) co_return problem;
-    co_return resume(record.transitions);
+    restart(roots);
+    resume();
+    co_return std::string();
 }
 
 // Readers hold the lock of a journal for microseconds, and git processes that the earlier executor
@@ -141,26 +151,20 @@ asio::awaitable<std::string> Run::take_over(error_code& ec)
         run_id);
 }
 
-/// A sentence if there is nothing to do.
-std::string Run::resume(const std::vector<protocol::JournalEntry>& entries)
+void Run::resume()
 {
-    name_run();
-    for (const auto& entry : entries) state_->apply(entry);
-    steps_->grow();
-    if (auto problem = restart_requested(); !problem.empty()) return problem;
     const auto& scheduler = state_->scheduler();
     for (std::size_t i = 0; i < state_->size(); ++i)
         if (scheduler.node(i).state == StepState::running) steps_->resume(i);
     for (std::size_t i = 0; i < state_->size(); ++i)
         if (scheduler.node(i).judging) judge(i);
-    return {};
 }
 
-std::string Run::restart_requested()
+/// The steps that run again, first those that are named. A sentence if there is nothing to do.
+std::string Run::find_roots(std::vector<std::size_t>& roots) const
 {
     const auto& what = resumption_->what;
-    auto& scheduler = state_->scheduler();
-    std::vector<std::size_t> roots;
+    const auto& scheduler = state_->scheduler();
     std::string problems;
     for (const auto& id : what.from) {
         const auto i = index_of(inputs_.workflow, id);
@@ -181,17 +185,6 @@ std::string Run::restart_requested()
                             was_held_back(result);
         if (wanted && std::ranges::find(named, i) == named.end()) roots.push_back(i);
     }
-    // A step whose work is committed restarts in a new worktree.
-    for (std::size_t i = 0; i < state_->size(); ++i) {
-        auto& step = state_->step(i);
-        const bool reuses = std::ranges::find(roots, i) != roots.end() && step.commit.empty();
-        if (!step.in_flight() && !reuses) step.tree.clear();
-        // A step that is named runs from its beginning.
-        const bool continues = reuses && std::ranges::find(named, i) == named.end();
-        step.earlier_child = continues ? step.result.child_run : std::string();
-        // Programs find a session only in its worktree.
-        if (reuses && (!step.command.in_git || !step.tree.empty())) step.resume_session();
-    }
     // A run that failed without a failed step has only its merge left to do.
     const bool is_over =
         state_->ended_as && (state_->ended_as == WorkflowStatus::completed || !failures.empty());
@@ -203,17 +196,33 @@ std::string Run::restart_requested()
                          "In the run '{}', {} failed, and nothing else is left to do. To run "
                          "again what failed: --from-failed.",
                          resumption_->run_id, failures.size() == 1 ? "one step" : "some steps");
-    scheduler.set_fail_fast(inputs_.options.fail_fast);
+    return {};
+}
+
+void Run::restart(const std::vector<std::size_t>& roots)
+{
+    const auto named = std::span(roots).first(resumption_->what.from.size());
+    // A step whose work is committed restarts in a new worktree.
+    for (std::size_t i = 0; i < state_->size(); ++i) {
+        auto& step = state_->step(i);
+        const bool reuses = std::ranges::find(roots, i) != roots.end() && step.commit.empty();
+        if (!step.in_flight() && !reuses) step.tree.clear();
+        // A step that is named runs from its beginning.
+        const bool continues = reuses && std::ranges::find(named, i) == named.end();
+        step.earlier_child = continues ? step.result.child_run : std::string();
+        // Programs find a session only in its worktree.
+        if (reuses && (!step.command.in_git || !step.tree.empty())) step.resume_session();
+    }
+    state_->scheduler().set_fail_fast(inputs_.options.fail_fast);
     log_.record_start(git_->base(), git_->branch());
     log_.notify(WorkflowEvent::Type::run_started);
-    if (roots.empty()) return {};
+    if (roots.empty()) return;
     const auto all = state_->restart(roots);
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::restarted;
     event.steps = ids_of(inputs_.workflow, all);
     log_.record(protocol::Restarted{ids_of(inputs_.workflow, roots), event.steps});
     log_.notify(std::move(event));
-    return {};
 }
 
 }  // namespace autoexec::workflow

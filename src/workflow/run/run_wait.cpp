@@ -75,6 +75,10 @@ asio::awaitable<std::string> Run::enter_group(error_code& ec)
     for (const auto& run_id : cancelled_holders_)  // which may have ended before they read it
         (void)take_run_cancel(options.project_root, run_id);
     begun_ = options.clock->now();
+    // A resumption that has not waited has changed nothing.
+    const bool has_begun = !resumption_ || group_holder_;
+    if (!problem.empty() && !cancelled_ && has_begun)
+        (void)end_unstarted(WorkflowStatus::failed, problem);
     co_return problem;
 }
 
@@ -103,7 +107,9 @@ std::string Run::wait_for_holder(std::string_view group)
 {
     const auto& options = context_->options;
     const auto& redactor = *options.redactor;
-    const auto holder = group_->holder();
+    auto holder = group_->holder();
+    // From before it was killed: the run that is first in the queue has not taken the group yet.
+    if (holder == log_.run_id()) holder.clear();
     if (!holder.empty() && is_part_of(options.project_root, options.parent_run, holder))
         return fmt::format(
             "A step of the run {} has started this run, which is of the same concurrency group "
@@ -122,13 +128,13 @@ std::string Run::wait_for_holder(std::string_view group)
     return {};
 }
 
-/// The result of a run whose steps keep the state that they had before its resumption.
-WorkflowResult Run::end_unresumed(std::string error)
+/// The result of a run that has started no step, also not in its resumption.
+WorkflowResult Run::end_unstarted(WorkflowStatus status, std::string error)
 {
     WorkflowResult result;
     result.run_id = log_.run_id();
     result.workflow_id = inputs_.workflow.id;
-    result.status = WorkflowStatus::cancelled;
+    result.status = status;
     result.error = std::move(error);
     log_.record(protocol::RunEnded{result.status, result.error});
     WorkflowEvent event;
