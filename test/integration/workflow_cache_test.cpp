@@ -279,7 +279,13 @@ TEST_CASE_FIXTURE(CacheFixture, "cached work of a repository that has lost it fa
         go(w, WorkflowResumeOptions{});
         CHECK(of("build").state == StepState::failed);
         CHECK(of("build").code == "cache");
-        CHECK(of("build").reason.ends_with("To run the step, use --no-cache"));
+        CHECK(of("build").reason.ends_with("To run the step, resume with --from-failed"));
+        WorkflowResumeOptions again;
+        again.from_failed = true;
+        go(w, again);
+        CHECK(of("build").state == StepState::completed);
+        CHECK(of("build").cached_from.empty());
+        CHECK(ran() == "build ");
     }
 }
 

@@ -58,9 +58,9 @@ asio::awaitable<void> GitWork::take_cached(StepOutcome& outcome, const bool& can
     }
     outcome.state = cancelled ? StepState::cancelled : StepState::failed;
     outcome.code = "cache";
-    outcome.reason =
-        fmt::format("The work of {} cannot be taken over: {}. To run the step, use --no-cache",
-                    step.result.cached_from, taken.problem);
+    outcome.reason = fmt::format(
+        "The work of {} cannot be taken over: {}. To run the step, resume with --from-failed",
+        step.result.cached_from, taken.problem);
     outcome.execution.reset();
     step.result.cached_from.clear();
 }
