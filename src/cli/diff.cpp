@@ -62,6 +62,26 @@ asio::awaitable<std::string> existing_commit(git::Repository& repository, const 
     co_return found.id;
 }
 
+// Commands that ran in the same worktree have their own commits there.
+asio::awaitable<void> leave_out_others(const git::Repository& repository, const Work& work,
+                                       std::string head, WorkRange& range)
+{
+    const auto start = std::chrono::system_clock::to_time_t(
+        work.started_at.value_or(std::chrono::system_clock::now()));
+    const auto commits = co_await git::list_commits(repository, range.base, std::move(head));
+    for (const auto& commit : commits) {
+        const bool is_own = commit.execution_id == work.execution_id;
+        if (is_own && !range.is_committed) {
+            range.end = commit.id;
+            range.is_committed = true;
+        }
+        const bool is_earlier = range.is_committed || commit.seconds <= start;
+        if (is_own || commit.execution_id.empty() || !is_earlier) continue;
+        range.base = commit.id;
+        break;
+    }
+}
+
 asio::awaitable<WorkRange> range_of(git::Repository& repository, const Work& work)
 {
     WorkRange range;
@@ -74,6 +94,7 @@ asio::awaitable<WorkRange> range_of(git::Repository& repository, const Work& wor
             range.warnings.emplace_back(
                 "the commit that it started from is not known; only uncommitted changes are shown");
     }
+    range.base = co_await existing_commit(repository, work, base);
     range.is_committed = !work.commit.empty();
     if (range.is_committed) {
         range.end = co_await existing_commit(repository, work, work.commit);
@@ -82,8 +103,9 @@ asio::awaitable<WorkRange> range_of(git::Repository& repository, const Work& wor
         if (!current.problem.empty()) refuse(work, current.problem);
         range.end = std::move(current.tree);
         std::ranges::move(current.warnings, std::back_inserter(range.warnings));
+        if (work.step_id.empty() && !work.execution_id.empty())
+            co_await leave_out_others(repository, work, std::move(current.head), range);
     }
-    range.base = co_await existing_commit(repository, work, base);
     co_return range;
 }
 

@@ -159,6 +159,31 @@ std::vector<FileChange> parse_changes(std::string_view output)
     return ChangeParser(output).run();
 }
 
+asio::awaitable<std::vector<NamedCommit>> list_commits(const Repository& repository,
+                                                       std::string base, std::string tip)
+{
+    const auto output = co_await repository.run("log", "-z", "--first-parent", "--max-count=1000",
+                                                "--format=%H%n%ct%n%B", base + ".." + tip, "--");
+    co_return output.ok() ? parse_commits(output.output) : std::vector<NamedCommit>();
+}
+
+std::vector<NamedCommit> parse_commits(std::string_view output)
+{
+    std::vector<NamedCommit> commits;
+    for (const auto record : split_nul(output)) {
+        const auto lines = split_at('\n', record);
+        if (lines.size() < 2 || !is_object_id(lines[0])) continue;
+        NamedCommit commit;
+        commit.id = lines[0];
+        commit.seconds = count_in(lines[1]).value_or(0);
+        for (const auto line : lines)
+            if (line.starts_with(execution_line))
+                commit.execution_id = line.substr(execution_line.size());
+        commits.push_back(std::move(commit));
+    }
+    return commits;
+}
+
 asio::awaitable<CurrentFiles> current_files(Repository& repository, fs::path folder)
 {
     CurrentFiles current;

@@ -52,6 +52,23 @@ asio::awaitable<ChangeList> list_changes(const Repository& repository, Compariso
 /// Reads the output of `git diff-tree -r -z --raw --numstat`. Pure.
 std::vector<FileChange> parse_changes(std::string_view output);
 
+/// Precedes the id of the execution in the message of a commit of its work.
+inline constexpr std::string_view execution_line = "Execution: ";
+
+struct NamedCommit {
+    std::string id;
+    std::string execution_id;  ///< Of its message; empty: none.
+    std::int64_t seconds = 0;  ///< When it was made, since 1970.
+};
+
+/// The commits by which `tip` follows `base`, newest first: at most 1000, of several parents the
+/// first. Empty also if they cannot be read.
+asio::awaitable<std::vector<NamedCommit>> list_commits(const Repository& repository,
+                                                       std::string base, std::string tip);
+
+/// Reads the output of `git log -z --format=%H%n%ct%n%B`. Pure.
+std::vector<NamedCommit> parse_commits(std::string_view output);
+
 /// The files of a worktree as they are, also those that are untracked, but not those that git
 /// ignores.
 struct CurrentFiles {

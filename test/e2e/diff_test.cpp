@@ -61,13 +61,31 @@ TEST_CASE("diff shows what a command has changed in its worktree, also when it i
     CHECK(text_at(objects[0], "execution_id") == id);
     CHECK(text_at(objects[0], "worktree") == tree.string());
     CHECK(text_at(objects[0], "base") + "\n" == project.git({"rev-parse", "main"}));
-    CHECK(objects[0].at("commit").is_null());
+    CHECK(text_at(objects[0], "commit") + "\n" == project.git({"rev-parse", "workflow/w"}));
     const auto& files = objects[0].at("files").as_array();
     REQUIRE(files.size() == 2);
     CHECK(text_at(files[0].as_object(), "path") == "file");
     CHECK(text_at(files[0].as_object(), "state") == "changed");
     CHECK(text_at(files[0].as_object(), "added") == "1");
     CHECK(text_at(files[1].as_object(), "state") == "added");
+}
+
+TEST_CASE("diff shows the work of each of several commands in one worktree")
+{
+    Project project;
+    const auto run = [&](const std::string& command) {
+        (void)project.run({"run", "--retry", "0", "--new-worktree", "w", "--reuse", command});
+        return newest_execution(project);
+    };
+    const auto first = run("echo 1 >first");
+    const auto second = run("echo 2 >second; git add .; git commit -qm mine; echo 2 >more");
+    const auto failed = run("echo 3 >third; exit 1");
+    CHECK(project.run({"diff", first, "--name-only"}).out == "first\n");
+    CHECK(project.run({"diff", second, "--name-only"}).out == "more\nsecond\n");
+    CHECK(project.run({"diff", failed, "--name-only"}).out == "third\n");
+    const auto last = run("echo 4 >last");
+    CHECK(project.run({"diff", first, "--name-only"}).out == "first\n");
+    CHECK(project.run({"diff", last, "--name-only"}).out == "last\nthird\n");
 }
 
 TEST_CASE("a diff can be applied, and says when nothing was changed")

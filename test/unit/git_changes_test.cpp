@@ -37,6 +37,22 @@ TEST_CASE("the changed files are read with their lines")
         CHECK(parse_changes(text).size() < 2);
 }
 
+TEST_CASE("commits are read with the executions that their messages name")
+{
+    using namespace std::string_literals;
+    const std::string id(40, 'a');
+    const std::string other(40, 'b');
+    const auto commits = parse_commits(id + "\n1700\nsubject\n\nExecution: e-1\nAttempt: 1\n\0"s +
+                                       other + "\nodd\nmine\n\0no id\n1\nExecution: e-2\n"s);
+    REQUIRE(commits.size() == 2);
+    CHECK(commits[0].id == id);
+    CHECK(commits[0].seconds == 1700);
+    CHECK(commits[0].execution_id == "e-1");
+    CHECK(commits[1].id == other);
+    CHECK(commits[1].execution_id.empty());
+    CHECK(parse_commits("").empty());
+}
+
 TEST_CASE("the log of HEAD knows the commit from before a time")
 {
     const std::string a(40, 'a');

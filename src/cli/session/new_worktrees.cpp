@@ -3,6 +3,7 @@
 #include "cli/session/output.hpp"
 #include "cli/worktree/trees.hpp"
 #include "files/file_lock.hpp"
+#include "git/changes.hpp"
 #include "text/columns.hpp"
 #include "text/text.hpp"
 
@@ -29,8 +30,8 @@ std::string message_of_command(const ExecutionResult& result, const Redactor& re
 {
     auto subject = text::one_line(redactor.redact(result.command));
     if (subject.size() > max_subject) subject = std::string(text::head(subject, max_subject)) + "…";
-    return fmt::format("{}\n\nExecution: {}\nAttempt: {}\n", subject, result.execution_id,
-                       result.attempts);
+    return fmt::format("{}\n\n{}{}\nAttempt: {}\n", subject, git::execution_line,
+                       result.execution_id, result.attempts);
 }
 
 }  // namespace
