@@ -582,6 +582,38 @@ TEST_CASE("steps in flight that are not idempotent run again only on request")
     kill_after_every_handler(true, false);
 }
 
+TEST_CASE("a step whose agent was lost runs again if its policy names that")
+{
+    World world;
+    auto a = step("a");
+    a.retry = RetryPolicy{2, 0s, 1.0, 0s, {"agent_lost"}};
+    bool is_named = true;
+    SUBCASE("although it is not idempotent") {}
+    SUBCASE("and not otherwise, although it is idempotent")
+    {
+        a.idempotent = true;
+        a.retry->on = {"timeout"};
+        is_named = false;
+    }
+    const auto w = workflow_of({a});
+    {
+        Life life(world);
+        life.start(w);
+        world.clock->run_until(life.ctx, 1s);
+    }
+    REQUIRE(world.taken == Lines{"a"});
+    world.kill_agent();
+    Life life(world);
+    life.resume(w);
+    life.live();
+    const auto& result = life.result.steps.front();
+    CHECK(world.taken == (is_named ? Lines{"a", "a"} : Lines{"a"}));
+    CHECK(result.state == (is_named ? StepState::completed : StepState::failed));
+    if (!is_named)
+        CHECK(result.reason.ends_with(
+            "Its 'retry.on' lacks agent_lost: use --from-failed to run it again"));
+}
+
 TEST_CASE("a run is resumed from a journal that ends after any of its lines")
 {
     const auto w = example(true);

@@ -16,13 +16,19 @@
 namespace autoexec::workflow {
 namespace {
 
-constexpr std::string_view not_safe = " It is not idempotent: use --from-failed to run it again";
-
 /// Whether a step runs again after its agent was lost.
 bool retries_lost_agent(const CommandRequest& request)
 {
     const bool is_named = request.retry && !request.retry->on.empty();
     return is_named ? std::ranges::count(request.retry->on, "agent_lost") > 0 : request.idempotent;
+}
+
+/// Completes the reason of such a step that does not run again.
+std::string words_of_no_retry(const CommandRequest& request)
+{
+    const bool is_named = request.retry && !request.retry->on.empty();
+    return fmt::format(" {}: use --from-failed to run it again",
+                       is_named ? "Its 'retry.on' lacks agent_lost" : "It is not idempotent");
 }
 
 std::optional<records::RunningEntry> running_entry(const std::filesystem::path& root,
@@ -141,7 +147,7 @@ void StepRunner::finish_adopted(std::size_t i, ExecutionResult result)
         outcome.reason = fmt::format("The executor ended while the step ran: {}{}", outcome.reason,
                                      retries_lost_agent(state_.step(i).command.request)
                                          ? fmt::format(" That was attempt {}.", attempts)
-                                         : std::string(not_safe));
+                                         : words_of_no_retry(state_.step(i).command.request));
     }
     on_end_(std::move(outcome));
 }
@@ -179,7 +185,7 @@ void StepRunner::settle_by_records(std::size_t i)
                 ? fmt::format("The executor ended while the step ran, in its last attempt: {}",
                               *last->error_message)
                 : fmt::format("The executor ended while the step ran: {}{}", *last->error_message,
-                              not_safe),
+                              words_of_no_retry(step.command.request)),
             "interrupted");
         outcome.settled = false;
         return on_end_(std::move(outcome));
