@@ -15,6 +15,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t max_details = 48 * 1024;  // a commit's message has at most 64 KiB
+constexpr std::size_t max_run_id = 500;
 // The only variable that differs in each run.
 constexpr std::string_view run_variable = "AUTOEXEC_RUN_ID";
 
@@ -88,7 +89,9 @@ std::optional<CachedEnd> read_cache_details(std::string_view details, const std:
     if (in.string("key") != key) return std::nullopt;
     CachedEnd end;
     end.run_id = in.string("run_id").value_or("");
-    if (end.run_id.empty()) return std::nullopt;
+    const auto& id = end.run_id;
+    // A program may have written it, and people read it.
+    if (id.empty() || id.size() > max_run_id || text::printable(id) != id) return std::nullopt;
     end.execution.status = ExecutionStatus::completed;
     end.execution.verified = protocol::parse_word<Verification>(in.string("verified").value_or(""))
                                  .value_or(Verification::none);
