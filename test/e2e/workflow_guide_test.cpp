@@ -423,6 +423,13 @@ TEST_CASE("the guide names all keys that are read, and no other")
         "}}}"};
     CHECK(known(loopback) == below(of_workflow, "settings.loopback."));
 
+    const Place budget{
+        "{id: w, steps: [{id: a, command: make}], budget: {max_cost: 1", {"max_cost"}, "}}"};
+    CHECK(known(budget) == below(of_workflow, "budget."));
+    const Place concurrency{
+        "{id: w, steps: [{id: a, command: make}], concurrency: {group: g", {"group"}, "}}"};
+    CHECK(known(concurrency) == below(of_workflow, "concurrency."));
+
     CHECK(known(in_step("name: A", {"id", "command", "name"})) == below(of_step, ""));
     CHECK(known(in_step("gate: {on_pass: end", {"on_pass"}, "}}")) == below(of_step, "gate."));
     CHECK(known(in_step("manual: {by: Ada", {"by"}, "}}")) == below(of_step, "manual."));
@@ -482,7 +489,7 @@ TEST_CASE("the page of the program names each option of the verbs about workflow
 {
     const Project project;
     Keys options;
-    for (const auto* verb : {"new", "run", "resume", "validate", "graph", "list", "status",
+    for (const auto* verb : {"new", "run", "resume", "rerun", "validate", "graph", "list", "status",
                              "report", "schedule", "cancel", "approve", "reject", "done", "fail"})
         options.merge(options_of(project, verb));
     CHECK(options.size() > 20);
