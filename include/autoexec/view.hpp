@@ -119,6 +119,7 @@ struct StepEntry {
     std::optional<ManualWait> wait;
     std::optional<StepAnswer> answer;  ///< Of a manual step.
     std::string child_run;             ///< The run of the workflow that the step uses; empty: none.
+    std::vector<std::string> child_runs;  ///< Of all its rounds.
 
     bool operator==(const StepEntry&) const = default;
 };

@@ -167,6 +167,29 @@ TEST_CASE("a workflow over its budget is resumed with a higher one")
     CHECK(contains(resumed.err, "$0.84"));
 }
 
+TEST_CASE("what a child run costs counts for its parent run, which is resumed with it")
+{
+    WorkflowProject project({"outcome: claude"});
+    project.write("task.yaml",
+                  "id: task\nsteps:\n  - {id: a, agent: planner, action: plan}\n"
+                  "  - {id: b, agent: planner, action: plan, depends_on: [a]}\n");
+    project.steps({"id: do, uses: task.yaml"});
+    project.on("a", reports_cost);
+    project.on("b", reports_cost);
+    const auto ended = project.run_workflow({"--max-cost", "0.4"});
+    CHECK(ended.code == 1);
+    CHECK(project.asked() == "a");
+    CHECK(contains(ended.err, "The limit of $0.40 for this run is reached, $0.42 used"));
+    CHECK(project.run({"workflow", "resume", "--max-cost", "0.41"}).code == 1);
+    CHECK(project.asked() == "a");
+    const auto resumed = project.run({"workflow", "resume", "--max-cost", "5"});
+    CHECK_MESSAGE(resumed.code == 0, resumed.err);
+    CHECK(project.asked() == "a b");
+    CHECK(contains(resumed.err, "$0.84"));
+    CHECK(contains(project.run({"workflow", "status"}).out, "; 24.6k in, 8.2k out, $0.84\n"));
+    CHECK(contains(project.run({"workflow", "report"}).out, "$0.84"));
+}
+
 TEST_CASE("a command over its own budget is not tried again")
 {
     PaidProject project(reports_failure);

@@ -241,6 +241,7 @@ TEST_CASE_FIXTURE(WorkflowFixture, "a step runs a workflow in a run of its own")
     CHECK(of("do").child_run == children.front());
     CHECK_FALSE(of("do").execution);
     CHECK(journal().steps.front().child_run == children.front());
+    CHECK(journal().steps.front().child_runs == children);
     std::string problem;
     const auto child = workflow::read_run(project.path(), children.front(), problem);
     REQUIRE_MESSAGE(child, problem);

@@ -122,9 +122,11 @@ public:
         run_.refuse_start = [this] { return session_.budget_refusal(); };
         run_.on_event = [this](const WorkflowEvent& event) { show(event); };
         if (resumption_) {
-            for (const auto& step : resumption_->steps)
+            add_usage_of_children(session_.root(), resumption_->steps);
+            for (const auto& step : resumption_->steps) {
                 if (has_ended(step)) display_->record_earlier(step.id, step.state);
-            usage_ = usage_with_children(session_.root(), resumption_->steps);
+                usage_.insert(step.usage.begin(), step.usage.end());
+            }
         }
         session_.budget().add_earlier(usage_);
         session_.budget().set_workflow_limits({workflow_.max_cost, workflow_.max_tokens});

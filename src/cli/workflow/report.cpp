@@ -98,6 +98,7 @@ int report_run(const WorkflowReportOptions& options)
         fail(exit_usage, "--create-pr prints what its program prints, not JSON");
     const auto root = project_root(options);
     auto run = find_run(root, options.run);
+    add_usage_of_children(root, run.steps);
     order_items(run);
     RunReport report{run, configured_prices(root), {}, {}};
     if (git_files::git_dir_of(root)) {

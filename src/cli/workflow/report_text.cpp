@@ -139,7 +139,7 @@ std::string report_text(const RunReport& report)
 
 boost::json::object report_json(const RunReport& report)
 {
-    auto o = to_json_with_steps(report.run, usage_of(report.run), report.prices);
+    auto o = to_json_with_steps(report.run, report.prices);
     o["changes"] = nullptr;
     if (report.changes) o["changes"] = to_json(*report.changes);
     auto& steps = o["steps"].as_array();

@@ -163,28 +163,25 @@ protocol::UsageByExecution usage_of(const RunEntry& run)
     return usage;
 }
 
-// A journal is a file like others: it may name any run, also its own.
-protocol::UsageByExecution usage_with_children(const std::filesystem::path& root,
-                                               const std::vector<StepEntry>& steps)
+// A journal is a file like others: it may name any run, also its own. Each counts once.
+void add_usage_of_children(const std::filesystem::path& root, std::vector<StepEntry>& steps)
 {
-    protocol::UsageByExecution usage;
     std::set<std::string> seen;
-    std::vector<std::string> open;
-    const auto add = [&](const std::vector<StepEntry>& some) {
-        for (const auto& step : some) {
-            usage.insert(step.usage.begin(), step.usage.end());
-            const auto& id = step.child_run;
-            if (!id.empty() && seen.insert(id).second) open.push_back(id);
+    for (auto& step : steps) {
+        auto open = step.child_runs;
+        while (!open.empty()) {
+            const auto id = std::move(open.back());
+            open.pop_back();
+            std::string ignored;
+            const auto run =
+                seen.insert(id).second ? workflow::read_run(root, id, ignored) : std::nullopt;
+            if (!run) continue;
+            for (const auto& inner : run->steps) {
+                step.usage.insert(inner.usage.begin(), inner.usage.end());
+                open.insert(open.end(), inner.child_runs.begin(), inner.child_runs.end());
+            }
         }
-    };
-    add(steps);
-    while (!open.empty()) {
-        std::string ignored;
-        const auto run = workflow::read_run(root, open.back(), ignored);
-        open.pop_back();
-        if (run) add(run->steps);
     }
-    return usage;
 }
 
 boost::json::object to_json(const RunEntry& run)
@@ -218,12 +215,10 @@ boost::json::object to_json(const RunEntry& run)
     return o;
 }
 
-boost::json::object to_json_with_steps(const RunEntry& run, const protocol::UsageByExecution& used,
-                                       const ModelPrices& prices)
+boost::json::object to_json_with_steps(const RunEntry& run, const ModelPrices& prices)
 {
     auto o = to_json(run);
-    o["usage"] = protocol::usage_or_null(protocol::total_of(used));
-    protocol::add_estimate(o["usage"], protocol::spending_of(used, prices));
+    protocol::add_estimate(o["usage"], protocol::spending_of(usage_of(run), prices));
     boost::json::array steps;
     for (const auto& step : run.steps) steps.emplace_back(json_of_step(step, prices));
     o["steps"] = std::move(steps);

@@ -49,14 +49,12 @@ std::size_t count_ended(const RunEntry& run);
 /// Of all its steps.
 protocol::UsageByExecution usage_of(const RunEntry& run);
 
-/// Of the steps, with that of their child runs.
-protocol::UsageByExecution usage_with_children(const std::filesystem::path& root,
-                                               const std::vector<StepEntry>& steps);
+/// Adds to the usage of steps what their child runs have used.
+void add_usage_of_children(const std::filesystem::path& root, std::vector<StepEntry>& steps);
 
 /// The keys of a run that all subcommands print.
 boost::json::object to_json(const RunEntry& run);
 /// The same with its steps, and an estimate of what was not reported.
-boost::json::object to_json_with_steps(const RunEntry& run, const protocol::UsageByExecution& used,
-                                       const ModelPrices& prices);
+boost::json::object to_json_with_steps(const RunEntry& run, const ModelPrices& prices);
 
 }  // namespace autoexec::cli

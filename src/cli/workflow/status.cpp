@@ -55,10 +55,10 @@ void print(const StepEntry& step, bool alive, std::size_t width, const ModelPric
     print_state_line("", word_for(step, alive), 11, line);
 }
 
-void print(const RunEntry& run, const protocol::UsageByExecution& used, const ModelPrices& prices)
+void print(const RunEntry& run, const ModelPrices& prices)
 {
     const auto duration = duration_of(run);
-    const auto usage = to_text(protocol::spending_of(used, prices));
+    const auto usage = to_text(protocol::spending_of(usage_of(run), prices));
     print_result("{}  {}, {} of {} ended{}{}{}\n", text::printable(run.run_id), state_of(run),
                  count_ended(run), text::counted(run.steps.size(), "step"),
                  duration ? ", " + text::format_duration(*duration) : std::string(),
@@ -81,11 +81,11 @@ int show_run(const WorkflowStatusOptions& options)
     const auto root = project_root(options);
     auto run = find_run(root, options.run);
     order_items(run);
-    const auto used = usage_with_children(root, run.steps);
+    add_usage_of_children(root, run.steps);
     if (options.json)
-        print_json(to_json_with_steps(run, used, configured_prices(root)));
+        print_json(to_json_with_steps(run, configured_prices(root)));
     else
-        print(run, used, configured_prices(root));
+        print(run, configured_prices(root));
     return exit_completed;
 }
 

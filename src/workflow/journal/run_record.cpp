@@ -98,6 +98,9 @@ private:
         step_->execution_id = start.execution_id;
         step_->worktree = start.worktree;
         step_->child_run = start.child_run;
+        const auto& child = start.child_run;
+        if (!child.empty() && std::ranges::count(step_->child_runs, child) == 0)
+            step_->child_runs.push_back(child);
     }
 
     void apply(const protocol::StepPrepared& prepared)
@@ -205,6 +208,7 @@ private:
         fresh.action = std::move(step.action);
         fresh.round = step.round;
         fresh.usage = std::move(step.usage);
+        fresh.child_runs = std::move(step.child_runs);
         step = std::move(fresh);
     }
 
