@@ -50,13 +50,13 @@ int debug(const DebugOptions& options)
 void define_debug(CLI::App& app, DebugOptions& o)
 {
     add_common(app, o);
-    app.add_option_function<std::string>(
-           "what",
-           [&o](const std::string& word) {
-               if (word != "status") o.change = word == "on";
-           },
-           "on, off or status")
-        ->check(CLI::IsMember({"on", "off", "status"}));
+    add_choice(
+        app, "what", {"on", "off", "status"},
+        [&o](const std::string& word) {
+            if (word != "status") o.change = word == "on";
+        },
+        "on, off or status")
+        ->type_name("WORD");
     app.footer("The setting is stored as `debug` in the project's configuration.");
 }
 

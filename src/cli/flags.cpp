@@ -4,9 +4,12 @@
 #include "text/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -17,22 +20,17 @@ constexpr std::size_t max_jobs = 100'000;                  // as the setting lim
 constexpr std::size_t max_tokens = 1'000'000'000'000'000;  // as the setting
 constexpr std::size_t max_lines = 1'000'000'000;
 
-// `--jobs` for `-j,--jobs,--max-parallel`: messages name one.
+// `--jobs` for `-j,--jobs,--max-parallel`: messages name one. An argument has only one name.
 std::string long_name(const std::string& names)
 {
     const auto begin = names.find("--");
-    return names.substr(begin, names.find(',', begin) - begin);
+    return begin == names.npos ? names : names.substr(begin, names.find(',', begin) - begin);
 }
 
-void add_usd(CLI::App& app, const char* name, std::optional<double>& value, const char* help)
+std::string or_list(const std::vector<std::string>& words)
 {
-    // CLI::Range lets NaN through.
-    const auto is_amount = [](const std::string& text) -> std::string {
-        double usd = -1;
-        const bool ok = CLI::detail::lexical_cast(text, usd) && usd >= 0 && usd <= 1'000'000;
-        return ok ? "" : "'" + text + "' is not an amount from 0 to 1000000 USD";
-    };
-    app.add_option(name, value, help)->type_name("USD")->check(is_amount);
+    const auto last = std::prev(words.end());
+    return fmt::format("{} or {}", fmt::join(words.begin(), last, ", "), *last);
 }
 
 void add_budget(CLI::App& app, SessionFlags& flags)
@@ -52,6 +50,33 @@ void add_budget(CLI::App& app, SessionFlags& flags)
 
 }  // namespace
 
+CLI::Option* add_choice(CLI::App& app, const std::string& names, std::vector<std::string> words,
+                        std::function<void(const std::string& word)> set, const std::string& help)
+{
+    return app.add_option_function<std::string>(
+        names,
+        [name = long_name(names), words = std::move(words),
+         set = std::move(set)](const std::string& word) {
+            if (std::find(words.begin(), words.end(), word) == words.end())
+                throw CLI::ValidationError(
+                    name, fmt::format("invalid value '{}'; use {}", text::printable(word),
+                                      or_list(words)));
+            set(word);
+        },
+        help);
+}
+
+void add_usd(CLI::App& app, const char* name, std::optional<double>& value, const char* help)
+{
+    // CLI::Range lets NaN through.
+    const auto is_amount = [](const std::string& text) -> std::string {
+        double usd = -1;
+        const bool ok = CLI::detail::lexical_cast(text, usd) && usd >= 0 && usd <= 1'000'000;
+        return ok ? "" : "'" + text + "' is not an amount from 0 to 1000000 USD";
+    };
+    app.add_option(name, value, help)->type_name("USD")->check(is_amount);
+}
+
 // A library option type would tie every command to the library.
 CLI::Option* add_duration(CLI::App& app, const std::string& name,
                           std::optional<std::chrono::milliseconds>& value, const std::string& help,
@@ -61,9 +86,11 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
         name,
         [&value, name = long_name(name), may_be_zero](const std::string& text) {
             value = text::parse_duration(text);
-            if (!value || (value->count() == 0 && !may_be_zero))
+            if (!value)
                 throw CLI::ValidationError(
                     name, fmt::format("invalid duration '{}'; use 90s, 15m, 2h or 3d", text));
+            if (value->count() == 0 && !may_be_zero)
+                throw CLI::ValidationError(name, fmt::format("'{}' is not longer than 0", text));
         },
         help);
     return option->type_name("TIME");

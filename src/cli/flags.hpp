@@ -26,6 +26,11 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name,
 /// A whole number from 0 to `max`.
 CLI::Option* add_count(CLI::App& app, const std::string& name, std::size_t max,
                        std::function<void(std::size_t)> set, const std::string& help);
+/// An option, or an argument, whose value is one of these words.
+CLI::Option* add_choice(CLI::App& app, const std::string& names, std::vector<std::string> words,
+                        std::function<void(const std::string& word)> set, const std::string& help);
+/// An amount from 0 to 1000000 USD.
+void add_usd(CLI::App& app, const char* name, std::optional<double>& value, const char* help);
 /// An option that may be repeated, with one value each time.
 CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
                       const std::string& type, const std::string& help);

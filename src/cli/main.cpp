@@ -1,5 +1,6 @@
 #include "autoexec/version.hpp"
 #include "cli/command_line.hpp"
+#include "cli/help_formatter.hpp"
 #include "cli/session/color.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/what_runs.hpp"
@@ -18,6 +19,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 
 namespace {
@@ -88,6 +90,7 @@ int dispatch(CommandLine line)
     set_logger();
     CommonOptions common;
     CLI::App app("Run coding agents, each in its own git worktree.", "autoexec");
+    app.formatter(std::make_shared<HelpFormatter>());  // the subcommands inherit it
     const auto subcommands = define_subcommands(app);
     // After the subcommands, which would inherit it.
     define_program(app, common);

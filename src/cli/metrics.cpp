@@ -27,10 +27,11 @@ void define_metrics(CLI::App& app, SummaryOptions& o)
         {"day", MetricsGrouping::day},
     };
     add_common(app, o);
-    app.add_option_function<std::string>(
-           "--by", [&o](const std::string& word) { o.form.grouping = groupings.at(word); },
-           "Print totals of each workflow, step, agent, model or day")
-        ->check(CLI::IsMember({"workflow", "step", "agent", "model", "day"}));
+    add_choice(
+        app, "--by", {"workflow", "step", "agent", "model", "day"},
+        [&o](const std::string& word) { o.form.grouping = groupings.at(word); },
+        "Print totals of each workflow, step, agent, model or day")
+        ->type_name("WORD");
     add_metrics_filter(app, o.filter);
     add_csv(app, o.form.csv);
     app.add_flag("--prometheus", o.form.prometheus,

@@ -298,10 +298,12 @@ void define_status(CLI::App& app, StatusOptions& o)
     app.add_option("--agent", o.agent, "Only commands of this agent")->type_name("NAME");
     app.add_option("--run", o.run, "Only steps of this run of a workflow")->type_name("ID");
     app.add_option("--step", o.step, "Only commands of this step")->type_name("ID");
-    app.add_option("--state", o.state, "Only commands in this state")
-        ->type_name("STATE")
-        ->check(CLI::IsMember({"queued", "starting", "waiting", "running", "input", "completed",
-                               "failed", "interrupted"}));
+    add_choice(
+        app, "--state",
+        {"queued", "starting", "waiting", "running", "input", "completed", "failed", "interrupted"},
+        [&o](const std::string& word) { o.state = word; },
+        "Only commands in this state, such as queued, running or input")
+        ->type_name("STATE");
 }
 
 }  // namespace

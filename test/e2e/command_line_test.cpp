@@ -65,12 +65,20 @@ TEST_CASE("an unknown option is answered with a guess and the usage")
     CHECK(unknown.code == 2);
     CHECK(lines_of(unknown.err) ==
           Words{"autoexec run: unknown option '--woktree'. Did you mean '--worktree'?",
-                "Usage: autoexec run [OPTIONS] [command...]",
+                "Usage: autoexec run [OPTIONS] [COMMAND...]",
                 "Run 'autoexec help run' for all options and examples."});
     CHECK(contains(project.run({"workflow", "list", "--limti=3"}).err,
                    "autoexec workflow list: unknown option '--limti'. Did you mean '--limit'?"));
     CHECK(contains(project.run({"status", "more"}).err, "unexpected argument 'more'"));
-    CHECK(contains(project.run({"rerun"}).err, "missing argument: ID"));
+    CHECK(contains(project.run({"rerun"}).err,
+                   "missing argument: ID\nUsage: autoexec rerun [OPTIONS] ID\n"));
+    CHECK(contains(project.run({"help", "workflow", "approve"}).out,
+                   "Usage: autoexec workflow approve [OPTIONS] [RUN] STEP\n"));
+    CHECK(
+        contains(project.run({"history", "--status", "done"}).err,
+                 "--status: invalid value 'done'; use completed, failed, timeout or cancelled\n"));
+    CHECK(contains(project.run({"debug", "maybe"}).err, "use on, off or status\n"));
+    CHECK(contains(project.run({"run", "--timeout", "0", "x"}).err, "'0' is not longer than 0\n"));
     CHECK(contains(project.run({"run", "--timeout", "soon", "x"}).err,
                    "autoexec run: --timeout: invalid duration 'soon'; use 90s, 15m, 2h or 3d\n"));
 }

@@ -184,7 +184,7 @@ TEST_CASE("the lines about worktrees are as the schema describes them")
     CHECK(project.run({"run", "--new-worktree", "w", "echo x >new; exit 3"}).code == 1);
     const auto id = text_at(project.metrics().at(0), "execution_id");
     CHECK(lines({"open", id}, "place") == 1);
-    CHECK(lines({"diff", id}, "difference") == 1);
+    CHECK(lines({"diff", id}, "diff") == 1);
     CHECK(lines({"worktree", "list"}, "worktree") == 1);
     CHECK(lines({"worktree", "gc", "--all", "--older-than", "0", "--no-delete-branches"},
                 "removed_worktree") == 1);

@@ -84,12 +84,13 @@ void add_metrics_filter(CLI::App& app, MetricsFilterOptions& o)
     app.add_option("--agent", o.agent, "Only attempts of this agent")->type_name("NAME");
     app.add_option("--worktree", o.worktree, "Only attempts in this worktree")->type_name("DIR");
     app.add_option("--attempt", o.attempt, "Only this attempt")->type_name("ID");
-    app.add_option("--status", o.status, "Only attempts with this result")
-        ->check(CLI::IsMember({"completed", "failed", "timeout", "cancelled"}));
+    add_choice(
+        app, "--status", {"completed", "failed", "timeout", "cancelled"},
+        [&o](const std::string& word) { o.status = word; },
+        "Only attempts with this result: completed, failed, timeout or cancelled")
+        ->type_name("STATUS");
     add_duration(app, "--min-duration", o.min_duration, "Only attempts that took at least so long");
-    app.add_option("--min-cost", o.min_cost, "Only attempts that cost at least so much")
-        ->type_name("USD")
-        ->check(CLI::NonNegativeNumber);
+    add_usd(app, "--min-cost", o.min_cost, "Only attempts that cost at least so much");
     app.add_option("--grep", o.text, "Only attempts with this text in the command or the error")
         ->type_name("TEXT");
 }
