@@ -77,7 +77,9 @@ TEST_CASE("a run in place is started again in its folder, and has no base")
     REQUIRE(project.go({"--param", "x=1", "-w", tree.string()}).code == 0);
     const auto first = project.newest_id();
     fs::remove(tree / "out");
-    CHECK(project.rerun({first}).code == 0);
+    const auto again = project.rerun({first});
+    CHECK(again.code == 0);
+    CHECK(contains(again.err, "again, as in " + first + ", in "));
     CHECK(read_file(tree / "out") == "1 2 \n");
     const auto refused = project.rerun({first, "--same-base"});
     CHECK(refused.code == 2);

@@ -59,6 +59,16 @@ bool is_given(const std::vector<std::string>& words, std::string_view name)
     });
 }
 
+// The journal may have come with a repository.
+std::string shown_place(const protocol::RunStarted& start)
+{
+    std::string text;
+    if (*start.worktrees == WorktreeMode::in_place)
+        text += fmt::format(", in {}", shown_path(start.worktree));
+    if (!start.merge_into.empty()) text += fmt::format(", merged into {}", start.merge_into);
+    return text::printable(text);
+}
+
 // As the journal has it: redacted.
 void print_start(const protocol::RunStarted& start, const WorkflowFlags& flags)
 {
@@ -68,8 +78,9 @@ void print_start(const protocol::RunStarted& start, const WorkflowFlags& flags)
             values += shown_value(name, workflow::text_of(value));
     for (const auto& [name, value] : start.env)
         if (!is_given(flags.env, name)) values += shown_value(name, value);
-    print_message("Running {} again, as in {}{}{}\n", text::printable(shown_path(start.path)),
-                  text::printable(start.run_id), values.empty() ? "" : ", with", values);
+    print_message("Running {} again, as in {}{}{}{}\n", text::printable(shown_path(start.path)),
+                  text::printable(start.run_id), shown_place(start), values.empty() ? "" : ", with",
+                  values);
 }
 
 int rerun_workflow(const WorkflowRerunOptions& asked)

@@ -232,6 +232,16 @@ void define_workflow_run(CLI::App& app, StartRunOptions& o)
         ->excludes("--lenient");
 }
 
+/// An option that only a run in git can have; empty: there is none.
+std::string asked_of_git(const StartRunOptions& o)
+{
+    const bool is_again = o.earlier.has_value();
+    if (!o.base.empty()) return is_again ? "--same-base" : "--base";
+    if (!o.merge_into.empty())
+        return is_again ? "--merge-into of " + o.earlier->run_id : "--merge-into";
+    return o.with_changes ? "--with-changes" : "";
+}
+
 }  // namespace
 
 int start_run(const StartRunOptions& options)
@@ -245,11 +255,8 @@ int start_run(const StartRunOptions& options)
     auto run = make_run_options(options);
     auto workflow = read_workflow(options, root, params, run);
     // A run that works in place has no branch.
-    const char* const asked = !options.base.empty()         ? "--base"
-                              : !options.merge_into.empty() ? "--merge-into"
-                              : options.with_changes        ? "--with-changes"
-                                                            : nullptr;
-    if (run.worktrees == WorktreeMode::in_place && asked != nullptr)
+    const auto asked = asked_of_git(options);
+    if (run.worktrees == WorktreeMode::in_place && !asked.empty())
         fail(exit_usage, "{} requires steps with their own worktrees", asked);
 
     if (run.worktrees == WorktreeMode::in_place) refuse_tries(workflow);
