@@ -213,7 +213,11 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
          {"sh, -c, \"{steps.plan.output}\"",
           "/bin/bash, -eo, pipefail, -c, \"{steps.plan.output}\"",
           "env, A=b, zsh, -lc, \"x {steps.plan.output}\", zsh", "sh, \"{steps.plan.output}\", x",
-          "timeout, 5, dash, -e, -c, -u, \"{steps.plan.output}\""}) {
+          "timeout, 5, dash, -e, -c, -u, \"{steps.plan.output}\"",
+          "bash, --rcfile, f, -ic, \"{steps.plan.output}\"",
+          "/opt/bash-5.2, -c, \"{steps.plan.output}\"", "rbash, -c, \"{steps.plan.output}\"",
+          "env, -u, A, -S, \"bash x {steps.plan.output}\"",
+          "/usr/bin/env, \"--split-string={steps.plan.output}\""}) {
         CAPTURE(words);
         const auto errors = in_argv(words);
         REQUIRE(errors.size() == 2);
@@ -222,10 +226,15 @@ TEST_CASE("what an agent wrote is refused in a script, with its place")
     }
     for (const auto* const words :
          {"sh, -c, 'make \"$1\"', sh, \"{steps.plan.output}\"", "sh, x.sh, \"{steps.plan.output}\"",
-          "pygmentize, -l, bash, \"{steps.plan.output}\"", "sh, -c, \"{steps.plan.outcome}\""}) {
+          "pygmentize, -l, bash, \"{steps.plan.output}\"", "sh, -c, \"{steps.plan.outcome}\"",
+          "./sh-2.py, \"{steps.plan.output}\"", "env, sort, -S, \"{steps.plan.output}\""}) {
         CAPTURE(words);
         CHECK(in_argv(words).empty());
     }
+    CHECK(
+        in_argv("\"{steps.plan.output}\", x")
+            .front()
+            .ends_with("Step 'use': 'steps.plan.output' cannot be part of the name of a program"));
     CHECK(workflow::has_agent_text("x {steps.a.b.results.c}", false));
     CHECK(workflow::has_agent_text("{steps.a.output}", false));
     CHECK(workflow::has_agent_text("{gate.feedback}", false));

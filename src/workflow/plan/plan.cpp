@@ -37,11 +37,14 @@ constexpr std::array<std::string_view, 4> reserved{"next", "retry", "end", "fail
 constexpr std::array<std::string_view, 7> lists{
     "requires", "creates", "depends_on", "optional_steps", "argv", "env_refs", "retry.on"};
 
+// Also by another name, such as `bash-5.2` or `ksh93`.
 bool is_shell(std::string_view program)
 {
-    constexpr std::array<std::string_view, 10> shells{"ash", "bash", "csh",  "dash", "fish",
-                                                      "ksh", "mksh", "tcsh", "sh",   "zsh"};
+    constexpr std::array<std::string_view, 14> shells{"ash",  "bash", "csh",  "dash",  "fish",
+                                                      "ksh",  "mksh", "posh", "rbash", "rksh",
+                                                      "tcsh", "sh",   "yash", "zsh"};
     program.remove_prefix(program.rfind('/') + 1);
+    program = program.substr(0, program.find_last_not_of("-.0123456789") + 1);
     return std::ranges::count(shells, program) > 0;
 }
 
@@ -53,10 +56,27 @@ struct WordRange {
     [[nodiscard]] bool contains(std::size_t k) const { return first <= k && k < last; }
 };
 
+/// What `env -S` divides into words: its options, up to one that is not.
+WordRange split_by_env(const std::vector<std::string>& argv)
+{
+    if (argv.empty() || !(argv.front() == "env" || argv.front().ends_with("/env"))) return {};
+    for (std::size_t at = 1; at < argv.size() && argv[at].starts_with('-'); ++at) {
+        const std::string_view word = argv[at];
+        const bool is_long = word.starts_with("--");
+        const bool splits = is_long ? word.starts_with("--s") : word.find('S') != word.npos;
+        if (splits) return {at, at + 2};
+        const bool has_value =
+            word == "-u" || word == "-C" || word == "--unset" || word == "--chdir";
+        if (has_value) ++at;
+    }
+    return {};
+}
+
 /// The options of a shell, and its script, as in `[env, A=b, bash, -ec, SCRIPT, …]`. The shell need
 /// not be the first word: other programs start it.
 WordRange script_in(const std::vector<std::string>& argv)
 {
+    if (const auto split = split_by_env(argv); split.last > 0) return split;
     const auto shell =
         static_cast<std::size_t>(std::ranges::find_if(argv, is_shell) - argv.begin());
     const bool is_program = shell == 0 || argv.front().ends_with("env");
@@ -69,7 +89,9 @@ WordRange script_in(const std::vector<std::string>& argv)
         const bool is_long = word.starts_with("--");
         // A value may have any letter.
         has_script |= word == "--command" || (!is_long && word.find_first_of("c{") != word.npos);
-        if (!is_long && word.find_first_of("oO") != word.npos) ++at;  // the name of a setting
+        const bool names_file = word == "--rcfile" || word == "--init-file";
+        const bool names_setting = !is_long && word.find_first_of("oO") != word.npos;
+        if (names_file || names_setting) ++at;
     }
     if (at >= argv.size()) return {shell + 1, argv.size()};
     // A value may be an option, too.
@@ -460,7 +482,8 @@ private:
         check_placeholders(i, "command", 0, s.command, runs_script(i));
         const auto script = s.manual ? WordRange{} : script_in(s.argv);
         for (std::size_t k = 0; k < s.argv.size(); ++k)
-            check_placeholders(i, "argv", k, s.argv[k], script.contains(k));
+            check_placeholders(i, "argv", k, s.argv[k],
+                               script.contains(k) || (k == 0 && !s.manual));
         check_params(i);
         check_variables(i, s.env);
     }
@@ -757,9 +780,13 @@ private:
 
     static void refuse_in_script(const std::string& name, PlanProblem& problem)
     {
-        problem.message = fmt::format("'{}' cannot be part of a script", name);
+        const bool is_program = problem.field == "argv" && problem.item == 0;
+        problem.message = fmt::format("'{}' cannot be part of {}", name,
+                                      is_program ? "the name of a program" : "a script");
         problem.hint =
-            problem.field == "argv"
+            is_program ? "An agent wrote it, and the program would run. Write the name into the "
+                         "file, or give it by a parameter."
+            : problem.field == "argv"
                 ? "An agent wrote it, and the shell would run it. Pass it in 'env', or as a word "
                   "behind the script: [sh, -c, 'make \"$1\"', sh, \"{item}\"]."
                 : "An agent wrote it, and the shell would run it. Pass it in 'env' or as a word of "
