@@ -41,13 +41,15 @@ ExecutionResult result_of(const std::vector<ExecutionMetric>& attempts)
 }
 
 // The history has attempts only, and it may have been cancelled before the next one.
-void apply_cancellation(const std::filesystem::path& root, ExecutionResult& result)
+void apply_cancellation(const std::filesystem::path& root, const ExecutionMetric& last,
+                        ExecutionResult& result)
 {
     if (result.status == ExecutionStatus::completed || result.status == ExecutionStatus::cancelled)
         return;
     AuditFilter filter;
     filter.execution_id = result.execution_id;
     filter.event_type = "execution_cancelled";
+    filter.since = last.completed_at;
     filter.limit = 1;
     const auto page = records::read_audit(records::Folder::of({}, root, "audit"), filter);
     if (page.events.empty()) return;
@@ -100,7 +102,7 @@ bool ResultPrinter::print(const std::string& execution_id, bool is_interrupted)
         if (!is_interrupted && now - since < record_timeout) return false;
     }
     auto result = attempts.empty() ? lost_result(execution_id) : result_of(attempts);
-    if (!attempts.empty()) apply_cancellation(root_, result);
+    if (!attempts.empty()) apply_cancellation(root_, attempts.front(), result);
     print_line(result, to_json(result), false);
     return true;
 }

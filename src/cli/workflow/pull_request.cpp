@@ -91,10 +91,11 @@ std::vector<std::string> configured_words(const std::filesystem::path& root)
     const auto config = load_configuration(manager, false);
     std::string problem;
     auto words = program_words(config.pull_request.program, root, problem);
+    if (problem.ends_with('.')) problem.pop_back();
     if (!problem.empty())
         fail(exit_failed,
-             "cannot create a pull request: {}; install it, set pull_request.program, or use the "
-             "text of 'autoexec workflow report'",
+             "cannot create a pull request: {}; install the program, correct "
+             "pull_request.program, or use the text of 'autoexec workflow report'",
              problem);
     return words;
 }
