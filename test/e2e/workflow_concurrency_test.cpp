@@ -136,4 +136,20 @@ TEST_CASE("a step cannot start a run of the group of its own run")
     CHECK(contains(ended.err, "it would wait for its own end"));
 }
 
+TEST_CASE("nor can a run of another group that a step has started")
+{
+    GroupedProject project;
+    const auto starts = [](const std::string& file) {
+        return "steps:\n  - {id: in, argv: ['" + program_path + "', workflow, run, " + file +
+               "]}\n";
+    };
+    project.write("outer.yaml", "id: outer\nconcurrency: deploy\n" + starts("middle.yaml"));
+    project.write("middle.yaml", "id: middle\nconcurrency: other\n" + starts("newer.yaml"));
+    project.commit("Nested runs");
+    CHECK(project.run({"workflow", "run", "outer.yaml"}).code == 1);
+    const auto newest = project.newest_run();
+    CHECK(text_at(newest, "workflow_id") == "newer");
+    CHECK(contains(text_at(newest, "error"), "it would wait for its own end"));
+}
+
 TEST_SUITE_END();

@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +21,8 @@
 /// How a run waits for its concurrency group before its steps start.
 namespace autoexec::workflow {
 namespace {
+
+constexpr int max_process_depth = 1000;
 
 std::string waiting_message(const protocol::RunWaiting& waiting)
 {
@@ -35,6 +40,35 @@ bool is_part_of(const std::filesystem::path& root, std::string run_id, std::stri
         std::string ignored;
         const auto run = read_run(root, run_id, ignored);
         run_id = run ? run->parent_run : std::string();
+    }
+    return false;
+}
+
+/// Zero: not known.
+std::int64_t parent_of_process(std::int64_t pid)
+{
+    std::ifstream file(fmt::format("/proc/{}/stat", pid));
+    std::string line;
+    std::getline(file, line);
+    const auto name_end = line.rfind(") ");  // the name may contain anything
+    if (name_end == line.npos) return 0;
+    std::istringstream fields(line.substr(name_end + 1));
+    std::string state;
+    std::int64_t parent = 0;
+    fields >> state >> parent;
+    return parent;
+}
+
+/// Whether the process of the run has started this one, also through runs of other groups.
+bool is_started_by(const std::filesystem::path& root, const std::string& run_id)
+{
+    std::string ignored;
+    const auto run = read_run(root, run_id, ignored);
+    if (!run || !run->alive) return false;
+    auto pid = std::int64_t{::getppid()};
+    for (int depth = 0; pid > 1 && depth < max_process_depth; ++depth) {
+        if (pid == run->pid) return true;
+        pid = parent_of_process(pid);
     }
     return false;
 }
@@ -110,7 +144,9 @@ std::string Run::wait_for_holder(std::string_view group)
     auto holder = group_->holder();
     // From before it was killed: the run that is first in the queue has not taken the group yet.
     if (holder == log_.run_id()) holder.clear();
-    if (!holder.empty() && is_part_of(options.project_root, options.parent_run, holder))
+    const bool is_new = !holder.empty() && group_holder_ != holder;
+    if (is_new && (is_part_of(options.project_root, options.parent_run, holder) ||
+                   is_started_by(options.project_root, holder)))
         return fmt::format(
             "A step of the run {} has started this run, which is of the same concurrency group "
             "'{}': it would wait for its own end.",
