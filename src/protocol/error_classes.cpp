@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <system_error>
 
 namespace autoexec::protocol {
 namespace {
+
+constexpr int max_exit_code = 255;
+constexpr int max_signal = 64;
 
 struct ErrorClass {
     std::string_view code;
@@ -30,13 +35,14 @@ constexpr std::array<std::string_view, 21> all_retry_classes{
     "max_turns",       "no_session",      "agent_error",  "no_result",
     "spawn_failed"};
 
-bool is_number_after(std::string_view word, std::string_view prefix)
+bool is_number_after(std::string_view word, std::string_view prefix, int max)
 {
     if (!word.starts_with(prefix)) return false;
     word.remove_prefix(prefix.size());
-    constexpr std::size_t max_digits = 3;
-    return !word.empty() && word.size() <= max_digits &&
-           word.find_first_not_of("0123456789") == word.npos;
+    int number = -1;
+    const auto* const end = word.data() + word.size();
+    const auto [stop, ec] = std::from_chars(word.data(), end, number);
+    return ec == std::errc{} && stop == end && number >= 0 && number <= max;
 }
 
 const ErrorClass* class_of(std::string_view code)
@@ -69,7 +75,8 @@ std::span<const std::string_view> retry_classes()
 bool is_retry_class(std::string_view word)
 {
     return std::ranges::find(all_retry_classes, word) != all_retry_classes.end() ||
-           is_number_after(word, "exit_") || is_number_after(word, "signal_");
+           is_number_after(word, "exit_", max_exit_code) ||
+           is_number_after(word, "signal_", max_signal);
 }
 
 }  // namespace autoexec::protocol

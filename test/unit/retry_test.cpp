@@ -120,8 +120,8 @@ TEST_CASE("the classes of failures are known words, and ends of programs")
 {
     for (const auto* const word : {"temporary", "timeout", "no_resources", "exit_1", "signal_11"})
         CHECK(protocol::is_retry_class(word));
-    for (const auto* const word : {"", "time_out", "exit_", "exit_1x", "exit_12345", "budget",
-                                   "cancelled", "permission_needed"})
+    for (const auto* const word : {"", "time_out", "exit_", "exit_1x", "exit_256", "exit_-1",
+                                   "signal_65", "budget", "cancelled", "permission_needed"})
         CHECK_FALSE(protocol::is_retry_class(word));
 }
 
