@@ -113,6 +113,26 @@ TEST_CASE("a killed run frees its group")
     CHECK_FALSE(contains(resumed.err, "Waits for"));
 }
 
+TEST_CASE("a run waits for the programs of a killed run of its group")
+{
+    GroupedProject project;
+    const auto busy = (project.stage() / "busy").string();
+    project.write("slow.yaml",
+                  "id: slow\nconcurrency: deploy\nsteps:\n  - id: a\n    argv: [sh, -c, "
+                  "'trap \"\" TERM; mkdir \"$0\" && sleep 1.5 && rmdir \"$0\"', '" +
+                      busy + "']\n");
+    project.commit("Slow programs");
+    Program killed(project.start({"workflow", "run", "slow.yaml"}));
+    REQUIRE(eventually([&] { return fs::exists(busy); }));
+    const auto holder = text_at(project.newest_run(), "run_id");
+    Program next(project.start({"workflow", "run", "slow.yaml"}));
+    (void)project.id_of_waiting(holder);
+    killed.signal(SIGKILL);
+    (void)killed.wait();
+    const auto ended = next.wait();
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+}
+
 TEST_CASE("a run can cancel the active run of its group")
 {
     GroupedProject project;

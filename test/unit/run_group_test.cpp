@@ -123,6 +123,7 @@ TEST_CASE_FIXTURE(GroupProject, "a process that dies frees its group, and its pl
         CHECK(status == 0);
         before.reset();
         CHECK(acquires(*queued));
+        CHECK(queued->killed_holder() == (waits ? "" : "dies"));
         queued = run("queued");
     }
 }

@@ -92,6 +92,7 @@ bool RunGroup::acquire(error_code& ec)
         if (files::is_removed(file_.get())) continue;
         if (is_busy) return false;
         is_holder_ = true;
+        killed_holder_ = holder();  // others leave no name
         write_holder();
         (void)files::set_byte_lock(file_.get(), std::exchange(place_, 0), ByteLock::none);
     }

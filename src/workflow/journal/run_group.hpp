@@ -31,6 +31,9 @@ public:
     /// The run that has it; empty: not known.
     [[nodiscard]] std::string holder() const;
 
+    /// Once this run has it: the run that had it before, and was killed. Empty: there is none.
+    [[nodiscard]] const std::string& killed_holder() const noexcept { return killed_holder_; }
+
     /// Where files are closed when a group gets free: that is a file event.
     [[nodiscard]] static std::filesystem::path folder_of(const std::filesystem::path& project_root);
 
@@ -44,6 +47,7 @@ private:
     std::filesystem::path project_root_;
     std::string name_;
     std::string run_id_;
+    std::string killed_holder_;
     files::UniqueFd file_;
     std::int64_t place_ = 0;  ///< Among those that wait; zero: none.
     bool is_holder_ = false;

@@ -51,6 +51,8 @@ private:
     Notifier::Subscription watch_groups();
     bool is_cancel_requested();
     std::string wait_for_holder(std::string_view group);
+    asio::awaitable<std::string> wait_for_programs(std::string_view group);
+    void announce_wait(std::string_view group, const std::string& holder, bool cancels);
     WorkflowResult end_unstarted(WorkflowStatus status, std::string error);
     // The same for a run that is resumed: see run_resume.cpp.
     asio::awaitable<std::string> reopen(error_code& ec);

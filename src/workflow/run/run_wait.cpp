@@ -1,4 +1,5 @@
 #include "protocol/layout.hpp"
+#include "records/running.hpp"
 #include "text/text.hpp"
 #include "workflow/run/run.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -73,6 +75,21 @@ bool is_started_by(const std::filesystem::path& root, const std::string& run_id)
     return false;
 }
 
+/// Whether an agent still works for a run, or a child run of it, whose executor has ended.
+bool has_programs(const WorkflowExecutorOptions& options, const std::string& run_id)
+{
+    const auto works = [&options, &run_id](const records::RunningEntry& entry) {
+        const auto& record = entry.record;
+        if (entry.alive || !record.workflow_id) return false;
+        if (!is_part_of(options.project_root, *record.workflow_id, run_id)) return false;
+        error_code ec;
+        std::string ignored;
+        const auto mailbox = options.handoff->open(record.worktree, ec, ignored);
+        return mailbox && mailbox->claim(record.attempt_id) == ClaimState::live;
+    };
+    return std::ranges::any_of(records::list_running(options.project_root), works);
+}
+
 }  // namespace
 
 asio::awaitable<std::string> Run::enter_group(error_code& ec)
@@ -104,6 +121,10 @@ asio::awaitable<std::string> Run::enter_group(error_code& ec)
         if (is_first) watch = watch_groups();
         if (!is_first || !watch)
             co_await alarm_->wait_until(options.clock->now() + options.look_interval);
+    }
+    if (problem.empty()) {
+        auto waiting = wait_for_programs(group);
+        problem = co_await std::move(waiting);
     }
     if (!problem.empty()) group_.reset();
     for (const auto& run_id : cancelled_holders_)  // which may have ended before they read it
@@ -156,12 +177,33 @@ std::string Run::wait_for_holder(std::string_view group)
         !ask_to_cancel_run(options.project_root, holder))
         cancelled_holders_.insert(holder);
     // Not known for a moment, when the group changes hands.
-    if (group_holder_ == holder || (group_holder_ && holder.empty())) return {};
+    if (!group_holder_ || !holder.empty()) announce_wait(group, holder, cancels);
+    return {};
+}
+
+void Run::announce_wait(std::string_view group, const std::string& holder, bool cancels)
+{
+    if (group_holder_ == holder) return;
     group_holder_ = holder;
-    const protocol::RunWaiting waiting{redactor.redact(group), holder, cancels, ::getpid()};
+    const protocol::RunWaiting waiting{context_->options.redactor->redact(group), holder, cancels,
+                                       ::getpid()};
     log_.record(waiting);
     log_.notify(WorkflowEvent::Type::run_waiting, waiting_message(waiting));
-    return {};
+}
+
+/// Until the programs of the run have ended that had the group and was killed: they get some time
+/// to stop. A resumption adopts its own.
+asio::awaitable<std::string> Run::wait_for_programs(std::string_view group)
+{
+    const auto& options = context_->options;
+    const auto killed = group_->killed_holder();
+    if (killed.empty() || killed == log_.run_id()) co_return std::string();
+    while (has_programs(options, killed)) {
+        if (is_cancel_requested()) co_return "The workflow was cancelled.";
+        announce_wait(group, killed, false);
+        co_await alarm_->wait_until(options.clock->now() + options.look_interval);
+    }
+    co_return std::string();
 }
 
 /// The result of a run that has started no step, also not in its resumption.
