@@ -7,9 +7,12 @@
 #include <boost/json/serialize.hpp>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <random>
+#include <set>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -50,6 +53,10 @@ public:
 
     void note(const WorkflowEvent& event) override
     {
+        if (!event.parent_steps.empty()) {
+            note_child(event);
+            return;
+        }
         if (event.type == WorkflowEvent::Type::sent_back)
             for (const auto& id : event.steps) {
                 auto& state = states_[*workflow::index_of(w_, id)];
@@ -63,7 +70,7 @@ public:
                 break;
             case WorkflowEvent::Type::step_waiting:
                 REQUIRE(event.wait);
-                answer_later(i);
+                answer_later(i, event.run_id);
                 break;
             case WorkflowEvent::Type::step_ended:
                 REQUIRE(states_[i] == StepState::running);  // so it ends once for each start
@@ -88,6 +95,19 @@ public:
     }
 
 private:
+    void note_child(const WorkflowEvent& event)
+    {
+        const auto name = event.parent_steps + '/' + event.step_id;
+        if (event.type == WorkflowEvent::Type::step_started) {
+            const auto parent = *workflow::index_of(w_, event.parent_steps);
+            REQUIRE(states_[parent] == StepState::running);
+            REQUIRE(child_steps_.insert(name).second);
+            check_limits();
+        } else if (event.type == WorkflowEvent::Type::step_ended) {
+            REQUIRE(child_steps_.erase(name) == 1);
+        }
+    }
+
     static constexpr std::string_view outdated = "A gate restarted a step before it";
 
     std::size_t below(std::size_t n)
@@ -145,11 +165,13 @@ private:
         if (once_in(5))
             make_manual(s);
         else if (once_in(6))
+            use_workflow(s);
+        else if (once_in(6))
             s.timeout = 7s;
         makes_nothing_.push_back(s.creates.empty());
         for (std::size_t k = 0; k < i; ++k) {
             if (!once_in(3)) continue;
-            switch (before[k].for_each ? 0 : below(4)) {
+            switch (before[k].for_each || before[k].used ? 0 : below(4)) {
                 case 0:
                     s.depends_on.push_back(id_of(k));
                     break;
@@ -166,6 +188,28 @@ private:
         return s;
     }
 
+    void use_workflow(WorkflowStep& s)
+    {
+        auto used = workflow_of({});
+        used.id = "used";
+        used.params = {{"x", nullptr}};
+        for (std::size_t k = 0; k <= below(3); ++k) {
+            auto inner = step(fmt::format("{}-{}", s.id, k));
+            inner.argv = {"true", "{params.x}"};
+            inner.agent = once_in(3) ? "one" : "many";
+            inner.continue_on_error = once_in(5);
+            if (k > 0 && once_in(2)) inner.depends_on = {used.steps.back().id};
+            used.steps.push_back(std::move(inner));
+        }
+        s.argv.clear();
+        s.agent.clear();
+        s.worktree.clear();
+        s.creates.clear();
+        s.params = {{"x", "{run.id}"}};
+        s.uses = "used.yaml";
+        s.used = std::make_shared<const Workflow>(std::move(used));
+    }
+
     void make_manual(WorkflowStep& s)
     {
         s.manual.emplace();
@@ -175,10 +219,9 @@ private:
     }
 
     // A person who may be too late, but always answers if the step has no deadline.
-    void answer_later(std::size_t i)
+    void answer_later(std::size_t i, const std::string& id)
     {
         std::string problem;
-        const auto id = workflow::list_runs(project.path()).front();
         const auto run = workflow::read_run(project.path(), id, problem);
         REQUIRE_MESSAGE(run, problem);
         if (w_.steps[i].manual->until && once_in(3)) return;
@@ -203,9 +246,12 @@ private:
         items.max_parallel = below(3);
         items.fail_fast = once_in(3);
         s.creates.clear();
-        s.argv = {"true", "{item}", "{index}"};
+        if (s.used)
+            s.params = {{"x", "{item} {index}"}};
+        else
+            s.argv = {"true", "{item}", "{index}"};
         const auto k = below(i + 1);
-        if (k == i || steps[k].for_each || steps[k].manual) {
+        if (k == i || steps[k].for_each || steps[k].manual || steps[k].used) {
             items.list.resize(below(4), boost::json::value("x"));
             return;
         }
@@ -245,8 +291,11 @@ private:
     Reply make_reply(const std::string& id)
     {
         Reply reply;
-        const auto& s = w_.steps[index_.at(id)];
-        if (!s.results.empty() && !once_in(8)) write_items(s, reply);
+        const auto found = index_.find(id);  // not a step of a used workflow
+        if (found != index_.end()) {
+            const auto& s = w_.steps[found->second];
+            if (!s.results.empty() && !once_in(8)) write_items(s, reply);
+        }
         reply.after = std::chrono::milliseconds(1 + below(5'000));
         reply.never = once_in(40);
         if (once_in(6)) reply.status = ReportedStatus::failed;
@@ -269,24 +318,34 @@ private:
         states_[i] = StepState::running;
         std::map<std::string, int> trees;
         std::map<std::size_t, std::size_t> of_list;
-        std::size_t running = 0;
         int of_one = 0;
         for (std::size_t k = 0; k < states_.size(); ++k) {
             if (states_[k] != StepState::running) continue;
             const bool is_manual = w_.steps[k].manual.has_value();
-            if (!is_manual) ++running;
             if (w_.steps[k].for_each) continue;  // it runs nothing itself
             if (const auto& whole = plan_.steps[k].part_of) ++of_list[*whole];
             if (!is_manual) of_one += w_.steps[k].agent == "one" ? 1 : 0;
             if (is_manual && w_.steps[k].creates.empty()) continue;  // it uses no worktree
             REQUIRE(++trees[w_.steps[k].worktree.string()] == 1);
         }
-        REQUIRE((limit_ == 0 || running <= limit_));
         for (const auto& [whole, count] : of_list) {
             const auto most_parts = w_.steps[whole].for_each->max_parallel;
             REQUIRE((most_parts == 0 || count <= most_parts));
         }
         REQUIRE(of_one <= 1);
+        check_limits();
+    }
+
+    // Of the commands of the run and of its child runs together.
+    void check_limits()
+    {
+        auto running = child_steps_.size();
+        for (std::size_t k = 0; k < states_.size(); ++k) {
+            const auto& s = w_.steps[k];
+            const bool has_command = !s.manual && !s.used && !s.for_each;
+            if (states_[k] == StepState::running && has_command) ++running;
+        }
+        REQUIRE((limit_ == 0 || running <= limit_));
     }
 
     // What must hold, whatever has happened.
@@ -360,6 +419,7 @@ private:
     workflow::StepIndex index_;
     std::vector<StepState> states_;
     std::vector<int> rounds_;
+    std::set<std::string> child_steps_;  ///< Those that run.
     std::vector<bool> makes_nothing_;
     std::size_t limit_ = 0;
     bool cancel_asked_ = false;
