@@ -117,15 +117,19 @@ TEST_CASE("a run waits for the programs of a killed run of its group")
 {
     GroupedProject project;
     const auto busy = (project.stage() / "busy").string();
+    const auto runs = [&](const std::string& script) {
+        return "concurrency: deploy\nsteps:\n  - id: a\n    argv: [sh, -c, '" + script + "', '" +
+               busy + "']\n";
+    };
     project.write("slow.yaml",
-                  "id: slow\nconcurrency: deploy\nsteps:\n  - id: a\n    argv: [sh, -c, "
-                  "'trap \"\" TERM; mkdir \"$0\" && sleep 1.5 && rmdir \"$0\"', '" +
-                      busy + "']\n");
+                  "id: slow\n" + runs(R"(trap "sleep 0.5; rmdir $0; exit" TERM; mkdir "$0"; )"
+                                      "while :; do sleep 0.05; done"));
+    project.write("next.yaml", "id: next\n" + runs(R"(! [ -e "$0" ])"));
     project.commit("Slow programs");
     Program killed(project.start({"workflow", "run", "slow.yaml"}));
     REQUIRE(eventually([&] { return fs::exists(busy); }));
     const auto holder = text_at(project.newest_run(), "run_id");
-    Program next(project.start({"workflow", "run", "slow.yaml"}));
+    Program next(project.start({"workflow", "run", "next.yaml"}));
     (void)project.id_of_waiting(holder);
     killed.signal(SIGKILL);
     (void)killed.wait();
