@@ -295,11 +295,11 @@ TEST_CASE("logs --run -f follows a run to its end, also between its steps")
                   "  - {id: m, manual: true, command: Look., depends_on: [a]}\n"
                   "  - {id: b, argv: [echo, of b], depends_on: [m]}\n");
     Program run(project.start({"workflow", "run", "w.yaml", "--in-place"}));
-    REQUIRE(eventually([&] { return contains(run.err(), "When done"); }));
+    REQUIRE(eventually([&] { return contains(run.err(), "To answer"); }));
     Program logs(project.start({"logs", "--run", "w-20", "-f"}));
     CHECK(eventually([&] { return logs.out() == "a | of a\n"; }));
     CHECK_FALSE(logs.ends_within(std::chrono::milliseconds(500)));
-    CHECK(project.run({"workflow", "done", "m"}).code == 0);
+    CHECK(project.run({"workflow", "approve", "m"}).code == 0);
     CHECK(logs.wait().code == 0);
     CHECK(logs.out() == "a | of a\nb | of b\n");
     CHECK(run.wait().code == 0);

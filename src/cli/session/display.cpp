@@ -73,7 +73,10 @@ void Display::publish(const Event& event)
     if (const auto state = state_of(event); !state.empty()) row.state = state;
     row.progress = progress_after(event, std::move(row.progress));
     row.asks = asks_after(event, std::move(row.asks));
+    const bool was_queued = queue_.contains(event.execution_id);
     queue_.publish(event);
+    if (was_queued && !queue_.contains(event.execution_id))
+        row.since = std::chrono::steady_clock::now();
     if (!is_line(screen_.mode(), event) || repeats_wait(event, last_wait_)) return;
     const auto place = queue_.place_of(event.execution_id);
     const auto what =
@@ -105,8 +108,8 @@ std::vector<std::string> Display::table(const Screen::Size& size) const
         lines.push_back(fmt::format("… and {} more", rows_.size() - lines.size()));
     const auto active = rows_.size() - queue_.size();
     const auto waiting = total_ - std::min(total_, ended_ + active);
-    lines.push_back(fmt::format("{}: {} of {} finished, {} active{}", duration_text(now - begin_),
-                                ended_, total_, active,
+    lines.push_back(fmt::format("{}: {} of {} {}, {} active{}", duration_text(now - begin_), ended_,
+                                total_, size.columns < min_wide ? "done" : "finished", active,
                                 waiting > 0 ? fmt::format(", {} waiting", waiting) : ""));
     return lines;
 }

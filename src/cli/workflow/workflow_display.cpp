@@ -275,9 +275,11 @@ std::vector<std::string> WorkflowDisplay::table(const Screen::Size& size) const
     const auto queued = static_cast<long>(queue_.size());
     const auto all = static_cast<long>(states_.size());
     const auto took = text::format_duration(duration_cast<milliseconds>(now - begin_));
-    lines.push_back(fmt::format("{}: {} of {} finished, {} running, {} waiting", took,
-                                all - waiting - in_flight, text::counted(states_.size(), "step"),
-                                in_flight - queued, waiting + queued));
+    const auto total =
+        is_wide ? text::counted(states_.size(), "step") + " finished" : fmt::format("{} done", all);
+    lines.push_back(fmt::format("{}: {} of {}, {} running, {} waiting", took,
+                                all - waiting - in_flight, total, in_flight - queued,
+                                waiting + queued));
     return lines;
 }
 
