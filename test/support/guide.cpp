@@ -221,7 +221,7 @@ void Comparison::learn(const std::string& shown, const std::string& printed)
     std::size_t i = 0;
     for (const auto& word : words_in(shown)) {
         const auto& our = ours.at(i++);
-        for (const auto find : named_parts) {
+        for (auto* const find : named_parts) {
             const auto part = find(word);
             const auto own = find(our);
             if (part.size == 0) continue;
