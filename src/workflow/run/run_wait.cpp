@@ -85,7 +85,7 @@ bool has_programs(const WorkflowExecutorOptions& options, const std::string& run
         error_code ec;
         std::string ignored;
         const auto mailbox = options.handoff->open(record.worktree, ec, ignored);
-        return mailbox && mailbox->claim(record.attempt_id) == ClaimState::live;
+        return mailbox && mailbox->live_claim() == record.attempt_id;
     };
     return std::ranges::any_of(records::list_running(options.project_root), works);
 }
