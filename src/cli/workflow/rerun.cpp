@@ -97,9 +97,9 @@ int rerun_workflow(const WorkflowRerunOptions& asked)
 }
 
 constexpr char workflow_rerun_footer[] = R"(
-Starts a new run of the same workflow file, as that is now, with the parameters, the variables and
-the options that the journal of RUN has: where steps work, --merge-into, --jobs, --fail-fast, --auto
-or --manual. The options below replace them. Secrets must be given again, and so must other options.
+Starts a new run of the same workflow file, as that is now, with what the journal of RUN has: where
+steps work, --merge-into, --jobs, --fail-fast, --auto or --manual, the parameters and the variables.
+The options above replace them. Secrets must be given again, and so must other options.
 
 Examples:
   autoexec workflow rerun release-20261127
