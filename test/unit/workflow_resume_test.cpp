@@ -773,11 +773,24 @@ TEST_CASE("a journal cannot make the run of another step a child run")
     for (auto at = text.find(own); at != text.npos; at = text.find(own))
         text.replace(at, own.size(), other);
     write_file(file, text);
+    const auto journal_of_other =
+        world.project / ".tapps-agents/workflow-state" / workflow::journal_name(other);
+    const auto before = read_file(journal_of_other);
+    {
+        Life life(world);
+        life.resume(w);
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::failed);
+        CHECK(life.result.error.find("is not one of this step") != std::string::npos);
+    }
+    WorkflowResumeOptions what;
+    what.from_failed = true;
     Life life(world);
-    life.resume(w);
+    life.resume(w, what);
     life.live();
-    CHECK(life.result.status == WorkflowStatus::failed);
-    CHECK(life.result.error.find("is not one of this step") != std::string::npos);
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(child() != other);
+    CHECK(read_file(journal_of_other) == before);
 }
 
 TEST_CASE("a child run that has failed is resumed on request")

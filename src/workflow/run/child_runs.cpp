@@ -71,7 +71,11 @@ void StepRunner::choose_child(std::size_t i)
     const auto record = earlier.empty() || !same_start
                             ? std::nullopt
                             : read_run(options.project_root, earlier, ignored);
-    if (record && !record->transitions.empty()) {
+    // A journal may name any run.
+    const bool is_own = record && !record->transitions.empty() &&
+                        record->parent_run == log_.run_id() &&
+                        record->parent_step == step.result.id;
+    if (is_own) {
         step.result.child_run = step.earlier_child = std::move(earlier);
         return;
     }
