@@ -244,11 +244,13 @@ private:
         } else if (const auto ring = ring_to(file); !ring.empty()) {
             problem.message = "These workflow files use each other: " + ring;
         } else if (const auto known = read_.find(file.real); known != read_.end()) {
-            if (!known->second) problem.message = fmt::format("'{}' has errors", named);
-            return known->second;
-        } else if (open_.size() == workflow::max_uses_depth) {
-            problem.message =
-                fmt::format("Workflow files use each other more than {} deep", open_.size());
+            if (!known->second)
+                problem.message = fmt::format("'{}' has errors", named);
+            else if (is_too_deep(workflow::uses_depth(*known->second, depths_)))
+                problem.message = too_deep();
+            return problem.message.empty() ? known->second : nullptr;
+        } else if (is_too_deep(1)) {
+            problem.message = too_deep();
         } else if (read_.size() == max_used_files) {
             problem.message = fmt::format("More than {} workflow files are used", max_used_files);
         } else {
@@ -266,6 +268,17 @@ private:
         return !below.empty() && *below.begin() != "..";
     }
 
+    /// Whether a file that is read now is too deep, with those that it uses.
+    [[nodiscard]] bool is_too_deep(std::size_t depth) const
+    {
+        return open_.size() + depth > workflow::max_uses_depth;
+    }
+    static std::string too_deep()
+    {
+        return fmt::format("Workflow files use each other more than {} deep",
+                           workflow::max_uses_depth);
+    }
+
     /// `a.yaml → b.yaml → a.yaml` if it is being read; otherwise empty.
     [[nodiscard]] std::string ring_to(const File& file) const
     {
@@ -281,6 +294,7 @@ private:
     std::function<std::optional<WorkflowStepProblem>(const WorkflowStep&)> check_agent_;
     std::vector<File> open_;                                    // outermost first
     std::map<fs::path, std::shared_ptr<const Workflow>> read_;  // null: it has errors
+    workflow::UsedDepths depths_;
 };
 
 std::string hash_of(std::string_view text, const Workflow& workflow)

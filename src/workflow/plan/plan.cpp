@@ -101,8 +101,11 @@ WordRange script_in(const std::vector<std::string>& argv)
 
 using ParamNames = std::set<std::string, std::less<>>;
 
-/// The first problem of each used workflow, with those of its parameters that agents write.
-using UsedProblems = std::map<std::pair<const Workflow*, ParamNames>, std::string>;
+struct UsedProblems {
+    /// The first problem of each used workflow, with those of its parameters that agents write.
+    std::map<std::pair<const Workflow*, ParamNames>, std::string> known;
+    UsedDepths depths;
+};
 
 // A function for each rule; they share the workflow, the plan and the problems.
 class Planner {
@@ -610,13 +613,14 @@ private:
     /// The first problem of a workflow, whose file has none without texts of agents.
     std::string problem_of_used(const Workflow& workflow, const ParamNames& by_agents)
     {
-        if (depth_ == max_uses_depth)
+        // It may be known from a place that is less deep.
+        if (depth_ + uses_depth(workflow, used_.depths) > max_uses_depth)
             return fmt::format("a step uses a workflow: more than {} are one within the other",
                                max_uses_depth);
-        const auto [known, is_new] = used_.try_emplace({&workflow, by_agents});
+        const auto [known, is_new] = used_.known.try_emplace({&workflow, by_agents});
         auto& problem = known->second;
         if (!is_new) return problem;
-        if (used_.size() > max_used)
+        if (used_.known.size() > max_used)
             return problem = "steps use workflows with too many different parameters";
         std::vector<PlanProblem> problems;
         (void)Planner(workflow, problems, used_, by_agents, depth_ + 1).make();
@@ -1338,6 +1342,15 @@ Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems)
 {
     UsedProblems used;
     return Planner(workflow, problems, used).make();
+}
+
+std::size_t uses_depth(const Workflow& workflow, UsedDepths& known)
+{
+    if (const auto at = known.find(&workflow); at != known.end()) return at->second;
+    std::size_t deepest = 0;
+    for (const auto& step : workflow.steps)
+        if (step.used) deepest = std::max(deepest, uses_depth(*step.used, known));
+    return known[&workflow] = deepest + 1;
 }
 
 std::vector<std::string> sentences_for(const Workflow& workflow,

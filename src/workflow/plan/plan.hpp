@@ -4,6 +4,7 @@
 #include "workflow/expression/expression.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -86,6 +87,12 @@ Plan make_plan(const Workflow& workflow, std::vector<PlanProblem>& problems);
 
 /// How deep files may use others: the first one counts.
 inline constexpr std::size_t max_uses_depth = 8;
+
+/// What is known of used workflows.
+using UsedDepths = std::map<const Workflow*, std::size_t>;
+
+/// How many workflows are one within the other: 1 without `uses`.
+std::size_t uses_depth(const Workflow& workflow, UsedDepths& known);
 
 /// `step 'x', requires[2]: …` for each error, of a workflow that has no file.
 std::vector<std::string> sentences_for(const Workflow& workflow,
