@@ -1,5 +1,6 @@
 #include "support/temporary_folder.hpp"
 #include "support/workflow_fixture.hpp"
+#include "workflow/run/run_context.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -212,6 +213,40 @@ TEST_CASE("files that use each other in a ring, or too deep, are refused")
     CHECK(errors_in(folder.path()).empty());
     use("w", "f1");
     CHECK(errors_in(folder.path()).find("more than 8 deep") != std::string::npos);
+    // Also if the deeper files are known already.
+    write_file(folder / "w.yaml",
+               "id: w\nsteps: [{id: a, uses: f5.yaml}, {id: b, uses: f2.yaml}]\n");
+    CHECK(errors_in(folder.path()).empty());
+    write_file(folder / "w.yaml",
+               "id: w\nsteps: [{id: a, uses: f2.yaml}, {id: b, uses: f1.yaml}]\n");
+    CHECK(errors_in(folder.path()).find("more than 8 deep") != std::string::npos);
+}
+
+TEST_CASE("workflows that are one within the other too deep are refused without files, too")
+{
+    std::vector<WorkflowStep> uses{using_step("a", task_of({step("code")}))};
+    for (int depth = 2; depth <= 8; ++depth)
+        uses.push_back(using_step("a", task_of({uses.back()})));
+    CHECK(problems_of(workflow_of({uses[6]})).empty());
+    uses[7].id = "b";
+    const auto problems = problems_of(workflow_of({uses[2], uses[7]}));
+    REQUIRE(problems.size() == 1);
+    CHECK(problems.front().find("more than 8 are one within the other") != std::string::npos);
+}
+
+TEST_CASE("a run begins a child run although others have begun all that may be open")
+{
+    const auto all = std::make_shared<workflow::CommandLimit>(1, nullptr);
+    const auto first = std::make_shared<workflow::CommandLimit>(0, all);
+    const auto second = std::make_shared<workflow::CommandLimit>(0, all);
+    auto place = first->take();
+    CHECK_FALSE(first->has_room());
+    CHECK_FALSE(first->is_empty());
+    CHECK_FALSE(second->has_room());
+    CHECK(second->is_empty());
+    place.reset();
+    CHECK(second->has_room());
+    CHECK(first->is_empty());
 }
 
 TEST_CASE_FIXTURE(WorkflowFixture, "a step runs a workflow in a run of its own")

@@ -38,8 +38,8 @@ private:
     std::set<Timer*> waiting_;
 };
 
-/// Limits how many commands of a run, and of the child runs of its steps, run at once. On the
-/// executor's strand.
+/// Limits how many commands of a run, and of the child runs of its steps, run at once; or how many
+/// child runs. On the executor's strand.
 class CommandLimit : public std::enable_shared_from_this<CommandLimit> {
 public:
     /// `max`: zero means no limit of its own. `outer`: that of the parent run, or null.
@@ -51,6 +51,7 @@ public:
     {
         return (max_ == 0 || count_ < max_) && (!outer_ || outer_->has_room());
     }
+    [[nodiscard]] bool is_empty() const { return count_ == 0; }
     /// While the result lives, a command counts.
     [[nodiscard]] std::shared_ptr<void> take();
 
@@ -61,6 +62,9 @@ private:
     std::size_t count_ = 0;
     std::shared_ptr<CommandLimit> outer_;
 };
+
+/// More child runs wait. Each needs a worktree and some memory, and lists of lists grow fast.
+inline constexpr std::size_t max_open_child_runs = 1000;
 
 /// What the runs of one executor share. On its strand.
 struct RunContext : std::enable_shared_from_this<RunContext> {
@@ -74,6 +78,8 @@ struct RunContext : std::enable_shared_from_this<RunContext> {
     WorkflowExecutorOptions options;
     async::Strand strand;
     CommandSlots slots;
+    const std::shared_ptr<CommandLimit> child_runs =
+        std::make_shared<CommandLimit>(max_open_child_runs, nullptr);
     std::set<std::string> child_ids;  ///< Of child runs, some of which have no journal yet.
 };
 

@@ -46,7 +46,8 @@ StepRunner::StepRunner(RunContext& context, const RunInputs& inputs, RunState& s
       git_(git),
       cancelled_(cancelled),
       manual_(context, inputs, state, log),
-      on_end_(std::move(on_end))
+      on_end_(std::move(on_end)),
+      child_runs_(std::make_shared<CommandLimit>(0, context.child_runs))
 {
     grow();
 }
@@ -64,6 +65,10 @@ bool StepRunner::has_room(std::size_t i) const
 {
     const auto& command = state_.step(i).command;
     if (command.runs_nothing) return true;
+    // A run without any may always begin one: otherwise, those that wait within others would block.
+    const bool is_blocked =
+        command.uses_workflow && !child_runs_->is_empty() && !child_runs_->has_room();
+    if (is_blocked) return false;
     const bool counts = counts_as_parallel(inputs_.workflow.steps[i]);
     return (!counts || !limit_ || limit_->has_room()) &&
            context_.slots.has_room(command.agent, turns_[i]);
@@ -75,6 +80,7 @@ void StepRunner::take_slot(std::size_t i)
     if (command.runs_nothing) return;
     slots_[i] = context_.slots.take(command.agent, turns_[i]);
     if (limit_ && counts_as_parallel(inputs_.workflow.steps[i])) places_[i] = limit_->take();
+    if (command.uses_workflow) places_[i] = child_runs_->take();
 }
 
 void StepRunner::release(std::size_t i)

@@ -111,8 +111,9 @@ private:
     std::weak_ptr<void> owner_;
     std::vector<std::string> turns_;  ///< What the command of each step takes turns in.
     std::vector<CommandSlots::Slot> slots_;
-    std::vector<std::shared_ptr<void>> places_;  ///< In the limit of commands.
+    std::vector<std::shared_ptr<void>> places_;  ///< In the limit of commands, or of child runs.
     std::shared_ptr<CommandLimit> limit_;
+    std::shared_ptr<CommandLimit> child_runs_;  ///< Of this run, within those of the executor.
     WorkflowResumeOptions child_resumption_;
     std::deque<asio::cancellation_signal> cancels_;
 };
