@@ -97,9 +97,10 @@ int rerun_workflow(const WorkflowRerunOptions& asked)
 }
 
 constexpr char workflow_rerun_footer[] = R"(
-Starts a new run of the same workflow file, as that is now, with what the journal of RUN has: where
-steps work, --merge-into, --jobs, --fail-fast, --auto or --manual, the parameters and the variables.
-The options above replace them. Secrets must be given again, and so must other options.
+Starts a new run of the same workflow file, as that is now, with the parameters and variables that
+the journal of RUN has. It works where RUN worked, with its --merge-into, --jobs and --fail-fast, in
+its mode (--auto or --manual). The options above replace them. Secrets must be given again, and so
+must other options.
 
 Examples:
   autoexec workflow rerun release-20261127
