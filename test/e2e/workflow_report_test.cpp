@@ -98,7 +98,7 @@ TEST_CASE("--create-pr pushes the branch of a run, and gives the report to gh")
     fs::remove(beside / "words");
     ended = project.run({"workflow", "report", run, "--create-pr"});
     CHECK(ended.code == 1);
-    CHECK(contains(ended.err, "no executable program 'gh' in PATH; install it, set "));
+    CHECK(contains(ended.err, "no executable program 'gh' in PATH; install the program, "));
 }
 
 TEST_CASE("another program creates pull requests, which only the user can name")
