@@ -742,6 +742,35 @@ TEST_CASE("what a cancellation has ended in a child run is resumed, and nothing 
     CHECK(workflow::list_runs(world.project.path()).size() == 3);
 }
 
+TEST_CASE("a child run is resumed also if an earlier resumption of its parent run started nothing")
+{
+    World world;
+    auto w = with_child_runs(false);
+    w.steps[1].for_each->list = {"x"};
+    world.failing["review"] = 1;
+    {
+        Life life(world);
+        life.start(w);
+        life.live();
+        CHECK(life.result.status == WorkflowStatus::failed);
+    }
+    WorkflowResumeOptions what;
+    what.from_failed = true;
+    {
+        Life life(world);
+        life.options.refuse_start = [] { return std::string("The limit is reached"); };
+        life.resume(w, what);
+        life.live();
+        CHECK(life.result.error == "The limit is reached");
+    }
+    Life life(world);
+    life.resume(w, what);
+    life.live();
+    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK(world.taken == Lines{"first", "code", "review", "review", "last"});
+    CHECK(workflow::list_runs(world.project.path()).size() == 2);
+}
+
 TEST_CASE("a journal cannot make the run of another step a child run")
 {
     World world;

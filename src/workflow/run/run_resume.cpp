@@ -205,11 +205,10 @@ void Run::restart(const std::vector<std::size_t>& roots)
     // A step whose work is committed restarts in a new worktree.
     for (std::size_t i = 0; i < state_->size(); ++i) {
         auto& step = state_->step(i);
-        const bool reuses = std::ranges::find(roots, i) != roots.end() && step.commit.empty();
+        const bool is_root = std::ranges::find(roots, i) != roots.end();
+        // An earlier resumption may have ended before the step began.
+        const bool reuses = (is_root || !step.earlier_child.empty()) && step.commit.empty();
         if (!step.in_flight() && !reuses) step.tree.clear();
-        // A step that is named runs from its beginning.
-        const bool continues = reuses && std::ranges::find(named, i) == named.end();
-        step.earlier_child = continues ? step.result.child_run : std::string();
         // Programs find a session only in its worktree.
         if (reuses && (!step.command.in_git || !step.tree.empty())) step.resume_session();
     }
@@ -218,6 +217,7 @@ void Run::restart(const std::vector<std::size_t>& roots)
     log_.notify(WorkflowEvent::Type::run_started);
     if (roots.empty()) return;
     const auto all = state_->restart(roots);
+    for (const auto i : named) state_->step(i).earlier_child.clear();
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::restarted;
     event.steps = ids_of(inputs_.workflow, all);

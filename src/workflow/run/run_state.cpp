@@ -231,7 +231,10 @@ void RunState::send_back(std::size_t gate, const Verdict& verdict)
     Parent feedback{inputs_.workflow.steps[gate].id, steps_[gate].commit};
     auto text = output_of(steps_[gate].result);
     forget_work(verdict.steps);
-    for (const auto k : verdict.steps) steps_[k].baseline.reset();
+    for (const auto k : verdict.steps) {
+        steps_[k].baseline.reset();
+        steps_[k].earlier_child.clear();
+    }
     steps_[verdict.to].feedback = std::move(feedback);
     steps_[verdict.to].gate_feedback = std::move(text);
 }
@@ -239,6 +242,10 @@ void RunState::send_back(std::size_t gate, const Verdict& verdict)
 std::vector<std::size_t> RunState::restart(const std::vector<std::size_t>& roots)
 {
     auto all = scheduler_.restart(roots);
+    for (const auto k : all) {
+        const bool resumes = std::ranges::find(roots, k) != roots.end() && steps_[k].commit.empty();
+        steps_[k].earlier_child = resumes ? steps_[k].result.child_run : std::string();
+    }
     forget_work(all);
     for (const auto k : all)
         if (std::ranges::find(roots, k) == roots.end()) steps_[k].baseline.reset();
@@ -281,6 +288,7 @@ struct RunState::Replay {
         state.start(i, std::max(started.round, 1), time, {});
         step().command.request.execution_id = started.execution_id;
         step().result.child_run = started.child_run;
+        step().earlier_child.clear();
         step().tree.clear();
         step().base.clear();
         step().laid.clear();
