@@ -815,9 +815,10 @@ TEST_CASE("a journal cannot make the run of another step a child run")
     WorkflowResumeOptions what;
     what.from_failed = true;
     Life life(world);
+    world.clock->run_until(life.ctx, world.clock->elapsed() + 5s);  // the agent ends
     life.resume(w, what);
     life.live();
-    CHECK(life.result.status == WorkflowStatus::completed);
+    CHECK_MESSAGE(life.result.status == WorkflowStatus::completed, life.result.error);
     CHECK(child() != other);
     CHECK(read_file(journal_of_other) == before);
 }
