@@ -195,6 +195,11 @@ TEST_CASE_FIXTURE(CacheFixture, "only whole work of the first round is stored")
             CHECK(ran() == "build review build review ");
             CHECK(entries().empty());
         }
+        review.gate->max_rounds = 1;
+        go(workflow_of({build, review}));
+        CHECK(result.status == WorkflowStatus::failed);
+        CHECK(entries().empty());
+        CHECK(ran() == "build review ");
         review.gate = gate("round >= 2", GateTarget{GateTarget::Kind::fail, {}});
         go(workflow_of({build, review}));
         CHECK(result.status == WorkflowStatus::failed);

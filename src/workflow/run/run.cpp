@@ -352,11 +352,21 @@ void Run::judge(std::size_t i)
     const auto reason = has_failed ? result.reason : std::string();
     log_.record(protocol::GateJudged{result.id, result.round, passed, result.state, reason});
     if (has_failed) log_.mark(*state_, i);
-    if (has_failed) steps_->forget_cached(i);
+    if (has_failed) forget_rejected(i);
     log_.notify(
         WorkflowEvent::Type::gate_judged, step,
         has_failed ? reason : fmt::format("The gate {}", *passed ? "passed" : "did not pass"));
     if (verdict.kind == Verdict::Kind::back) send_back(i, verdict);
+}
+
+// Without rounds left, a gate rejects all that it would have sent back.
+void Run::forget_rejected(std::size_t gate)
+{
+    steps_->forget_cached(gate);
+    const auto& back_to = inputs_.plan.steps[gate].back_to;
+    if (!back_to) return;
+    for (std::size_t k = 0; k < state_->size(); ++k)
+        if (k == *back_to || inputs_.plan.steps[*back_to].leads_to[k]) steps_->forget_cached(k);
 }
 
 void Run::send_back(std::size_t gate, const Verdict& verdict)

@@ -71,6 +71,7 @@ private:
     void conclude(StepOutcome outcome);
     void fail_if_rejected(StepOutcome& outcome) const;
     void judge(std::size_t i);
+    void forget_rejected(std::size_t gate);
     void send_back(std::size_t gate, const Verdict& verdict);
     void end_undone(const Decision& decision);
     void cancel(asio::cancellation_type how);
