@@ -69,17 +69,18 @@ asio::awaitable<void> leave_out_others(const git::Repository& repository, const 
     const auto start = std::chrono::system_clock::to_time_t(
         work.started_at.value_or(std::chrono::system_clock::now()));
     const auto commits = co_await git::list_commits(repository, range.base, std::move(head));
-    for (const auto& commit : commits) {
-        const bool is_own = commit.execution_id == work.execution_id;
-        if (is_own && !range.is_committed) {
-            range.end = commit.id;
-            range.is_committed = true;
-        }
-        const bool is_earlier = range.is_committed || commit.seconds <= start;
-        if (is_own || commit.execution_id.empty() || !is_earlier) continue;
-        range.base = commit.id;
-        break;
-    }
+    auto commit = std::ranges::find(commits, work.execution_id, &git::NamedCommit::execution_id);
+    range.is_committed = commit != commits.end();
+    if (range.is_committed)
+        range.end = (commit++)->id;
+    else
+        commit = commits.begin();
+    const auto is_earlier = [&](const git::NamedCommit& one) {
+        return !one.execution_id.empty() && one.execution_id != work.execution_id &&
+               (range.is_committed || one.seconds <= start);
+    };
+    commit = std::find_if(commit, commits.end(), is_earlier);
+    if (commit != commits.end()) range.base = commit->id;
 }
 
 asio::awaitable<WorkRange> range_of(git::Repository& repository, const Work& work)
@@ -94,15 +95,16 @@ asio::awaitable<WorkRange> range_of(git::Repository& repository, const Work& wor
             range.warnings.emplace_back(
                 "the commit that it started from is not known; only uncommitted changes are shown");
     }
-    range.base = co_await existing_commit(repository, work, base);
     range.is_committed = !work.commit.empty();
     if (range.is_committed) {
         range.end = co_await existing_commit(repository, work, work.commit);
+        range.base = co_await existing_commit(repository, work, base);
     } else {
         auto current = co_await git::current_files(repository, work.worktree);
         if (!current.problem.empty()) refuse(work, current.problem);
         range.end = std::move(current.tree);
         std::ranges::move(current.warnings, std::back_inserter(range.warnings));
+        range.base = co_await existing_commit(repository, work, base);
         if (work.step_id.empty() && !work.execution_id.empty())
             co_await leave_out_others(repository, work, std::move(current.head), range);
     }
