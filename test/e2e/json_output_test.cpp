@@ -194,6 +194,11 @@ TEST_CASE("the lines about worktrees are as the schema describes them")
     CHECK(lines({"worktree", "drop", text_at(saved, "ref")}, "dropped_work") == 1);
     CHECK(lines({"worktree", "gc", "--all", "--older-than", "0", "--delete-branches"},
                 "worktree_gc") > 0);
+    project.write("w.yaml", "id: w\nsteps: [{id: a, argv: ['true'], cache: true}]\n");
+    CHECK(project.run({"workflow", "run", "w.yaml", "-q"}).code == 0);
+    const auto gone = project.run({"worktree", "gc", "--all", "--older-than", "0", "--json"}).out;
+    CHECK(contains(gone, "refs/autoexec/cache/"));
+    CHECK(matching(gone, "worktree_gc") > 1);
 }
 
 TEST_CASE("the lines about files and runs of workflows are as the schema describes them")
