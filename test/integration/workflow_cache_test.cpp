@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <memory>
 
 using namespace autoexec;
 using namespace autoexec::test;
@@ -206,6 +207,25 @@ TEST_CASE_FIXTURE(CacheFixture, "only whole work of the first round is stored")
         CHECK(entries().size() == 1);
         CHECK(ran() == "build review ");
     }
+}
+
+TEST_CASE_FIXTURE(CacheFixture, "a gate that goes back to a child run gets other work")
+{
+    auto task = workflow_of({cached("code", "echo code >code")});
+    task.id = "task";
+    WorkflowStep use_task;
+    use_task.id = "do";
+    use_task.uses = "task.yaml";
+    use_task.used = std::make_shared<const Workflow>(task);
+    use_task.gate = gate("do.round >= 2", GateTarget{GateTarget::Kind::again, {}});
+    const auto w = workflow_of({use_task});
+    go(w);
+    CHECK(result.error == "");
+    CHECK(ran() == "code code ");
+    go(w);
+    CHECK(result.error == "");
+    CHECK(ran() == "code ");
+    CHECK(made("code") == "code\n");
 }
 
 TEST_CASE_FIXTURE(CacheFixture, "gates and values use the results of cached work")

@@ -185,7 +185,8 @@ WorkflowRunOptions StepRunner::options_of_child(std::size_t i) const
     options.fail_fast = own.fail_fast;
     options.max_parallel = own.max_parallel;
     options.max_attempts = own.max_attempts;
-    options.use_cache = own.use_cache;
+    // A gate that goes back wants other work, and so does a restart.
+    options.use_cache = own.use_cache && step.result.round == 1;
     options.refuse_start = own.refuse_start;
     if (!own.on_event) return options;
     options.on_event = [notify = own.on_event, id = step.result.id](const WorkflowEvent& event) {
