@@ -130,6 +130,9 @@ private:
         }
         if (once_in(3)) set_phase_of_last(w.steps);
         w.max_rounds = 1 + static_cast<int>(below(3));
+        if (once_in(3)) w.retry = some_retry();
+        if (once_in(3)) w.max_retries = below(4);
+        if (once_in(6)) w.timeout = std::chrono::milliseconds(1 + below(40'000));
         return w;
     }
 
@@ -168,6 +171,7 @@ private:
             use_workflow(s);
         else if (once_in(6))
             s.timeout = 7s;
+        if (!s.manual && !s.used && once_in(4)) s.retry = some_retry();
         makes_nothing_.push_back(s.creates.empty());
         for (std::size_t k = 0; k < i; ++k) {
             if (!once_in(3)) continue;
@@ -186,6 +190,14 @@ private:
             }
         }
         return s;
+    }
+
+    RetryPolicy some_retry()
+    {
+        RetryPolicy retry;
+        retry.max_attempts = 2 + static_cast<int>(below(2));
+        if (once_in(2)) retry.on = {once_in(2) ? "failed" : "timeout"};
+        return retry;
     }
 
     void use_workflow(WorkflowStep& s)
@@ -354,6 +366,8 @@ private:
         REQUIRE(results == 1);
         REQUIRE_FALSE(ec);
         bool failed = false;
+        const bool is_late = result.error.starts_with("The workflow was stopped after its time");
+        REQUIRE((!is_late || result.duration >= *w_.timeout));
         for (std::size_t i = 0; i < states_.size(); ++i) {
             const auto& step = of(w_.steps[i].id);
             REQUIRE(step.state == states_[i]);
@@ -363,12 +377,13 @@ private:
                              step.state == StepState::cancelled;
             failed |= bad && !step.tolerated;
             const bool stopped = cancel_asked_ || step.reason.ends_with("has ended the workflow") ||
+                                 step.reason == "The time limit of the workflow is over" ||
                                  step.reason.ends_with("has failed");  // also "No step has failed"
             if (step.state == StepState::skipped && step.round == 0 && !stopped)
                 REQUIRE_MESSAGE(may_be_skipped(i), step.id, ": ", step.reason);
         }
         if (result.status != WorkflowStatus::cancelled)
-            REQUIRE((result.status == WorkflowStatus::failed) == failed);
+            REQUIRE((result.status == WorkflowStatus::failed) == (failed || is_late));
         REQUIRE((result.status == WorkflowStatus::cancelled) <= cancel_asked_);
         for (const auto& [path, tree] : handoff->trees) {
             REQUIRE_FALSE(tree->locked);
