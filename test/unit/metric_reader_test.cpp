@@ -73,7 +73,8 @@ TEST_CASE("the reader returns what was written")
     protocol::MetricReader reader;
     auto metric = full_metric();
     const auto check_read = [&] {
-        const auto* const line = reader.read(protocol::format_attempt(metric));
+        const auto text = protocol::format_attempt(metric);  // the line refers to it
+        const auto* const line = reader.read(text);
         REQUIRE(line != nullptr);
         CHECK(test::is_line_of(*line, metric));
     };
