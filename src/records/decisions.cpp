@@ -6,6 +6,7 @@
 #include "records/log_file.hpp"
 #include "text/text.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
