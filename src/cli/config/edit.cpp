@@ -3,6 +3,7 @@
 #include "cli/subcommand.hpp"
 #include "files/safe_files.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
