@@ -80,7 +80,7 @@ std::string_view rendition_of_state(std::string_view state) noexcept
 std::string colored_state(std::string_view state, std::size_t width, int fd)
 {
     const auto rendition = rendition_of_state(state);
-    const auto text = cell(state, width);
+    auto text = cell(state, width);
     if (rendition.empty() || !shows_color(fd)) return text;
     const auto word = text.substr(0, text.find_last_not_of(' ') + 1);
     return with_rendition(word, rendition) + text.substr(word.size());

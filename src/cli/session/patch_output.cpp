@@ -37,7 +37,7 @@ private:
 
 std::string patch_for_terminal(std::string_view patch, bool colored)
 {
-    const auto safe = text::printable(patch, true);
+    auto safe = text::printable(patch, true);
     if (!colored) return safe;
     std::string out;
     out.reserve(safe.size() + safe.size() / 4);

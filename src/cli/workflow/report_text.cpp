@@ -106,7 +106,7 @@ std::string reasons_of(const RunEntry& run)
 
 std::string name_of_change(const git::FileChange& file)
 {
-    const auto path = table_code_span(file.path);
+    auto path = table_code_span(file.path);
     if (file.old_path.empty()) return path;
     return fmt::format("{} → {}", table_code_span(file.old_path), path);
 }
