@@ -481,12 +481,17 @@ WorkflowResult Run::finish()
         result.status = WorkflowStatus::failed;
         result.error = log_.error_sentence();
     }
+    notify_end(result);
+    return result;
+}
+
+void Run::notify_end(const WorkflowResult& result)
+{
     WorkflowEvent event;
     event.type = WorkflowEvent::Type::run_ended;
     event.status = result.status;
     event.message = result.error;
     log_.notify(std::move(event));
-    return result;
 }
 
 // The first one that was not cancelled because of another.

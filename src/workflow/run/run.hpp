@@ -54,6 +54,7 @@ private:
     asio::awaitable<std::string> wait_for_programs(std::string_view group);
     void announce_wait(std::string_view group, const std::string& holder, bool cancels);
     WorkflowResult end_unstarted(WorkflowStatus status, std::string error);
+    void notify_end(const WorkflowResult& result);
     // The same for a run that is resumed: see run_resume.cpp.
     asio::awaitable<std::string> reopen(error_code& ec);
     asio::awaitable<std::string> take_over(error_code& ec);

@@ -215,11 +215,7 @@ WorkflowResult Run::end_unstarted(WorkflowStatus status, std::string error)
     result.status = status;
     result.error = std::move(error);
     log_.record(protocol::RunEnded{result.status, result.error});
-    WorkflowEvent event;
-    event.type = WorkflowEvent::Type::run_ended;
-    event.status = result.status;
-    event.message = result.error;
-    log_.notify(std::move(event));
+    notify_end(result);
     return result;
 }
 
